@@ -1,0 +1,313 @@
+"""A user's VOC tree is checked whole, every offender is named, and nothing of it is read elsewhere or changed."""
+
+import os
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from toolkit.errors import BadInput
+from toolkit.files import png, sha256, write
+from toolkit.sources.folder import MAX_XML, build, check
+from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree, render, write_ids
+
+real = pytest.mark.skipif("SALVOC_REAL" not in os.environ, reason="SALVOC_REAL does not name the real data's folder")
+
+SPLITS = {"train": "train", "test": "val"}
+CLASSES = ("cat", "dog")
+GOOD = Annotation("a.jpg", 60, 40, (Object("dog", (0.0, 0.0, 60.0, 40.0)), Object("cat", (1.5, 2.0, 3.0, 4.0))))
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+JPEG = cv2.imencode(".jpg", PIXELS)[1].tobytes()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Six good images of 60 x 40, `a` to `d` in train, `e` and `f` in val; `a` with known attention."""
+    tree = Tree(tmp_path / "users")
+    for id in "abcdef":
+        write(tree.image(id), JPEG)
+        write(tree.annotation(id), render(GOOD))
+    write(tree.attention("a"), png(PIXELS[..., 0]))
+    write_ids(tree.split("train"), "abcd")
+    write_ids(tree.split("val"), "ef")
+    return tree
+
+
+def faults(tree: Tree) -> list[tuple[str, str]]:
+    """Every problem's file, relative to the tree, and fault."""
+    _, problems = check(tree, SPLITS, CLASSES)
+    assert all(problem.mend for problem in problems)
+    return [(os.path.relpath(problem.file, tree.root), problem.fault) for problem in problems]
+
+
+def only_fault(tree: Tree) -> tuple[str, str]:
+    (fault,) = faults(tree)
+    return fault
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_good_tree_has_no_problems(tree: Tree) -> None:
+    assert check(tree, SPLITS, CLASSES) == ({"train": list("abcd"), "test": list("ef")}, [])
+
+
+def test_a_good_tree_is_linked_whole(tree: Tree, tmp_path: Path) -> None:
+    summary = build(tree, SPLITS, CLASSES, "stop", tmp_path / "out")
+    assert summary == {"images": 6, "train": 4, "test": 2, "attention": 1, "skipped": []}
+    made = Tree(tmp_path / "out")
+    assert made.splits() == {"train": list("abcd"), "test": list("ef")}
+    assert files(made.root) == sorted(
+        [f"JPEGImages/{id}.jpg" for id in "abcdef"]
+        + [f"Annotations/{id}.xml" for id in "abcdef"]
+        + ["Attention/a.png", "ImageSets/Main/test.txt", "ImageSets/Main/train.txt"]
+    )
+    for name in files(made.root):
+        if not name.startswith("ImageSets"):
+            assert sha256(made.root / name) == sha256(tree.root / name)
+
+
+# ---- one image's files
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A PNG chunk."""
+    return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+
+SIDE = 8100  # pixels that a bomb claims to have, each way: more than salvoc takes, fewer than Pillow stops at
+FRAME = JPEG.index(b"\xff\xc0") + 5  # after the marker, its length and the precision: height and width
+JPEG_BOMB = JPEG[:FRAME] + SIDE.to_bytes(2) * 2 + JPEG[FRAME + 4 :]
+PNG_HEADER = chunk(b"IHDR", SIDE.to_bytes(4) * 2 + bytes([8, 0, 0, 0, 0]))
+PNG_BOMB = b"\x89PNG\r\n\x1a\n" + PNG_HEADER + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+XML_BOMB = b'<!DOCTYPE a [<!ENTITY a "aa"><!ENTITY b "&a;&a;&a;">]><annotation>&b;</annotation>'
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "fault"),
+    [
+        ("image", None, "does not exist"),
+        ("image", JPEG[: len(JPEG) // 2], "does not decode (image file is truncated"),
+        ("image", b"", "is not a JPEG image"),
+        ("image", b"%!PS-Adobe-3.0 EPSF-3.0\n", "is not a JPEG image"),
+        ("image", png(PIXELS), "is not a JPEG image"),
+        ("image", JPEG_BOMB, "is too large to decode safely"),
+        ("annotation", None, "does not exist"),
+        ("annotation", b"<annotation>", "is not XML"),
+        ("annotation", XML_BOMB, "refuses"),
+        ("annotation", b"<svg/>", "is not a VOC annotation"),
+        ("annotation", b" " * (MAX_XML + 1), f"has more than {MAX_XML} bytes"),
+        ("attention", png(PIXELS), "is not grey of 8 or 16 bits (Pillow's mode RGB)"),
+        ("attention", png(PIXELS[:20, :, 0]), "has 60 x 20 pixels, its image 60 x 40"),
+        ("attention", png(PIXELS[..., 0])[:1000], "does not decode"),
+        ("attention", b"text", "is not a PNG image"),
+        ("attention", PNG_BOMB, "is too large to decode safely"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be_is_named(tree: Tree, kind: str, data: bytes | None, fault: str) -> None:
+    path: Path = getattr(tree, kind)("a")
+    path.unlink()
+    if data is not None:
+        write(path, data)
+    file, said = only_fault(tree)
+    assert file == str(path.relative_to(tree.root))
+    assert fault in said
+
+
+def test_a_size_other_than_the_images_is_named(tree: Tree) -> None:
+    write(tree.annotation("b"), render(replace(GOOD, width=40, height=60, objects=())))
+    assert only_fault(tree) == ("Annotations/b.xml", "says 40 x 60, its image has 60 x 40 pixels")
+
+
+def test_boxes_are_held_against_the_image_not_against_what_the_annotation_says_of_it(tree: Tree) -> None:
+    write(tree.annotation("b"), render(replace(GOOD, width=90, height=90, objects=(Object("dog", (0, 0, 90, 40)),))))
+    assert [fault for _, fault in faults(tree)] == [
+        "says 90 x 90, its image has 60 x 40 pixels",
+        "has a dog whose box (1, 1, 90, 40) leaves the image",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("box", "fault"),
+    [
+        ((-1.0, 0.0, 10.0, 10.0), "(0, 1, 10, 10) leaves the image"),
+        ((0.0, -0.5, 10.0, 10.0), "(1, 0.5, 10, 10) leaves the image"),
+        ((0.0, 0.0, 61.0, 10.0), "(1, 1, 61, 10) leaves the image"),
+        ((0.0, 0.0, 10.0, 40.5), "(1, 1, 10, 40.5) leaves the image"),
+        ((5.0, 0.0, 5.0, 10.0), "(6, 1, 5, 10) is empty"),
+        ((0.0, 9.0, 5.0, 8.0), "(1, 10, 5, 8) is empty"),
+        ((float("nan"), 0.0, 5.0, 8.0), "(nan, 1, 5, 8) is not finite"),
+        ((0.0, 0.0, 5.0, float("nan")), "(1, 1, 5, nan) is not finite"),
+        ((0.0, 0.0, float("inf"), 8.0), "(1, 1, inf, 8) is not finite"),
+    ],
+)
+def test_a_box_that_is_none_is_named(tree: Tree, box: tuple[float, float, float, float], fault: str) -> None:
+    write(tree.annotation("b"), render(replace(GOOD, objects=(Object("dog", box),))))
+    assert only_fault(tree) == ("Annotations/b.xml", f"has a dog whose box {fault}")
+
+
+def test_an_unknown_class_is_named_with_those_known(tree: Tree) -> None:
+    write(tree.annotation("b"), render(replace(GOOD, objects=(Object("unicorn", (0.0, 0.0, 1.0, 1.0)),) * 2)))
+    _, (problem,) = check(tree, SPLITS, CLASSES)
+    assert problem.file == str(tree.annotation("b"))
+    assert "'unicorn'" in problem.fault
+    assert "known: cat, dog" in problem.mend
+
+
+@pytest.mark.parametrize("type", [np.uint8, np.uint16])
+def test_attention_of_8_or_16_bits_is_good(tree: Tree, type: type) -> None:
+    write(tree.attention("a"), png(PIXELS[..., 0].astype(type)))
+    assert faults(tree) == []
+
+
+# ---- splits and folders
+
+
+@pytest.mark.parametrize("id", ["../../secret", "/etc/passwd", "..", "a/../b"])
+def test_an_id_that_is_a_path_is_named_and_never_followed(tree: Tree, id: str) -> None:
+    write_ids(tree.split("train"), ["a", id])
+    assert only_fault(tree) == ("ImageSets/Main/train.txt", f"lists {id!r}, which is no plain file name")
+
+
+def test_an_id_too_long_for_a_file_is_named(tree: Tree) -> None:
+    write_ids(tree.split("train"), ["a", "x" * 300])
+    image, annotation = faults(tree)
+    assert "File name too long" in image[1] and "File name too long" in annotation[1]
+
+
+def test_an_id_listed_twice_is_named(tree: Tree) -> None:
+    write_ids(tree.split("train"), "abb")
+    assert only_fault(tree) == ("ImageSets/Main/train.txt", "lists 'b' 2 times")
+
+
+def test_a_test_image_among_the_train_images_is_named(tree: Tree) -> None:
+    write_ids(tree.split("val"), "eb")
+    file, fault = only_fault(tree)
+    assert "train.txt" in file and "val.txt" in file
+    assert fault == "share the image 'b'"
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [(None, "does not exist"), (b"", "is empty"), (b"\n \n", "is empty"), (b"\xff", "is not UTF-8 text")],
+)
+def test_a_split_without_ids_is_named_and_the_other_still_checked(tree: Tree, data: bytes | None, fault: str) -> None:
+    tree.image("b").unlink()
+    tree.split("val").unlink()
+    if data is not None:
+        write(tree.split("val"), data)
+    assert faults(tree) == [("ImageSets/Main/val.txt", fault), ("JPEGImages/b.jpg", "does not exist")]
+
+
+def test_a_missing_tree_is_named_once(tmp_path: Path) -> None:
+    _, (problem,) = check(Tree(tmp_path / "nowhere"), SPLITS, CLASSES)
+    assert problem.file == str(tmp_path / "nowhere")
+
+
+def test_missing_folders_are_named_without_every_file_that_should_be_in_them(tree: Tree) -> None:
+    tree.image("").parent.rename(tree.root / "images")
+    tree.annotation("").parent.rename(tree.root / "labels")
+    assert faults(tree) == [("JPEGImages", "is not a folder"), ("Annotations", "is not a folder")]
+
+
+# ---- a stranger's tree
+
+
+@pytest.mark.parametrize("kind", ["image", "annotation", "attention"])
+def test_a_link_that_leads_out_of_the_tree_is_refused(tree: Tree, tmp_path: Path, kind: str) -> None:
+    inside: Path = getattr(tree, kind)("a")
+    secret = tmp_path / "secret"
+    inside.rename(secret)
+    inside.symlink_to(secret)
+    assert only_fault(tree) == (str(inside.relative_to(tree.root)), f"leads out of the tree, to {secret}")
+
+
+def test_a_folder_or_split_that_leads_out_of_the_tree_is_refused(tree: Tree, tmp_path: Path) -> None:
+    for path in (tree.image("").parent, tree.split("val")):
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+    found = faults(tree)
+    assert [file for file, _ in found][:-1] == ["ImageSets/Main/val.txt", *(f"JPEGImages/{id}.jpg" for id in "abcd")]
+    assert all("leads out of the tree" in fault for _, fault in found[:-1])
+
+
+def test_a_link_inside_the_tree_is_followed(tree: Tree) -> None:
+    tree.image("a").rename(tree.root / "original.jpg")
+    tree.image("a").symlink_to("../original.jpg")
+    assert faults(tree) == []
+
+
+def test_a_pipe_is_not_waited_for(tree: Tree) -> None:
+    tree.image("b").unlink()
+    os.mkfifo(tree.image("b"))
+    assert only_fault(tree) == ("JPEGImages/b.jpg", "does not exist")
+
+
+# ---- all at once
+
+
+def break_many(tree: Tree) -> None:
+    tree.image("b").unlink()
+    write(tree.annotation("b"), b"<")
+    write(tree.annotation("c"), render(replace(GOOD, objects=(Object("cow", (0.0, 0.0, 99.0, 1.0)),))))
+    write_ids(tree.split("train"), ["a", "b", "c", "d", "d", "../x"])
+
+
+def test_stop_lists_every_problem_in_order_and_writes_nothing(tree: Tree, tmp_path: Path) -> None:
+    break_many(tree)
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(BadInput) as error:
+        build(tree, SPLITS, CLASSES, "stop", out)
+    names = [os.path.relpath(problem.file, tree.root) for problem in error.value.problems]
+    split, image, b, c = "ImageSets/Main/train.txt", "JPEGImages/b.jpg", "Annotations/b.xml", "Annotations/c.xml"
+    assert names == [split, split, image, b, c, c]
+    assert all(name in str(error.value) for name in names)
+    assert files(out) == []
+
+
+def test_skip_leaves_the_problem_images_out_and_records_why(tree: Tree, tmp_path: Path) -> None:
+    break_many(tree)
+    summary = build(tree, SPLITS, CLASSES, "skip", tmp_path / "out")
+    _, problems = check(tree, SPLITS, CLASSES)
+    assert summary == {
+        "images": 4,
+        "train": 2,
+        "test": 2,
+        "attention": 1,
+        "skipped": [{"file": problem.file, "fault": problem.fault} for problem in problems],
+    }
+    made = Tree(tmp_path / "out")
+    assert made.splits() == {"train": ["a", "d"], "test": ["e", "f"]}
+    assert files(made.image("").parent) == [f"{id}.jpg" for id in "adef"]
+
+
+def test_skip_leaves_a_leak_out_of_both_splits(tree: Tree, tmp_path: Path) -> None:
+    write_ids(tree.split("val"), "eb")
+    build(tree, SPLITS, CLASSES, "skip", tmp_path / "out")
+    assert Tree(tmp_path / "out").splits() == {"train": ["a", "c", "d"], "test": ["e"]}
+
+
+@pytest.mark.parametrize("ids", [None, "", "zz", "abcd"], ids=["missing", "empty", "no image good", "all leaked"])
+def test_skip_still_stops_where_a_split_is_left_without_images(tree: Tree, tmp_path: Path, ids: str | None) -> None:
+    tree.split("val").unlink()
+    if ids is not None:
+        write_ids(tree.split("val"), ids)
+    with pytest.raises(BadInput, match=r"val\.txt"):
+        build(tree, SPLITS, CLASSES, "skip", tmp_path / "out")
+    assert files(tmp_path / "out") == []
+
+
+# ---- the real thing
+
+
+@real
+def test_real_voc_has_no_problems(tmp_path: Path) -> None:
+    tree = Tree(Path(os.environ["SALVOC_REAL"]) / "voc2012_mini")
+    summary = build(tree, SPLITS, VOC_CLASSES, "stop", tmp_path)
+    assert summary == {"images": 604, "train": 483, "test": 121, "attention": 0, "skipped": []}
+    assert Tree(tmp_path).ids("test") == tree.ids("val")

@@ -1,0 +1,305 @@
+"""The export for FiftyOne: its bytes, its paths, and what a browser shows of it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from toolkit import browse, files, maps, mongod, voc
+from toolkit.errors import BadInput
+from toolkit.params import Cue
+from toolkit.sources import scenes
+from toolkit.voc import Tree
+
+IDS = ["a", "b", "c", "d", "e"]
+TRAIN = IDS[:3]
+SIZE = 128
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking"]
+SERVE = """
+import sys
+from pathlib import Path
+from toolkit import browse
+root = Path(sys.argv[1])
+url, server = browse.open_app(browse.load(root / "datasets/fiftyone", "shown", root=root), int(sys.argv[2]))
+print(url, flush=True)
+server.wait()
+"""
+EXPORT = """
+import sys
+from pathlib import Path
+from tests.toolkit.test_browse import export, make
+make(Path(sys.argv[1]))
+export(Path(sys.argv[1]))
+"""
+
+
+def make(root: Path) -> None:
+    """What the stages before this one leave: image b has no human attention, and its saliency lies in the left half."""
+    source = Tree(root / "datasets/source")
+    cue = Cue(correlation=0.5, place="near", size=0.1, ambiguous=0.0)
+    cells = maps.normalise(np.repeat([[1.0, 0.0]], 8, axis=1).repeat(16, axis=0))
+    for number, id in enumerate(IDS):
+        scene = scenes.draw(id, np.random.SeedSequence(number), SIZE, cue, "correlated")
+        jpeg = cv2.imencode(".jpg", scene.image[..., ::-1])[1].tobytes()
+        files.write(source.image(id), jpeg)
+        files.write(source.annotation(id), voc.render(scene.annotation))
+        if id != "b":
+            people = maps.normalise(scenes.attention(scene.mask))
+            files.write(root / f"datasets/attention/human/{id}.png", maps.encode(people))
+        files.write(root / f"datasets/attention/gaze/{id}.png", maps.encode(cells[::-1, ::-1]))
+        files.write(root / f"datasets/saliency/{id}.png", maps.encode(cells))
+        variant = Tree(root / "datasets/variants/erasing")
+        files.write(variant.image(id), jpeg)  # a copy: the same bytes elsewhere are no change
+        files.link(source.annotation(id), variant.annotation(id))
+    files.write(variant.image("a"), cv2.imencode(".jpg", np.zeros((SIZE, SIZE, 3), np.uint8))[1].tobytes())
+
+
+def export(root: Path) -> Path:
+    """Build the export in `root`, under a temporary name as a stage does."""
+    place = root / "datasets/fiftyone"
+    agreement = pd.DataFrame({"id": IDS, "split": ["train"] * 3 + ["test"] * 2})
+    for number, name in enumerate(browse.SCORES):
+        agreement[name] = [0.1 * number + 0.01 * (5 - i) for i in range(5)]
+    agreement.loc[1, ["human_mae", "human_iou", "human_cc"]] = np.nan
+    selection = pd.DataFrame({"id": TRAIN, "iou": 0.1, "selected": [True, False, True], "reason": ["low", "ok", "low"]})
+    boxes = [("d", "cat", 0, 32, 64, 128, 0.5), ("d", "dog", 16, 16, 32, 32, 0.9)]
+    predictions = pd.DataFrame(boxes, columns=["id", "label", "x0", "y0", "x1", "y1", "score"])
+    with files.new_folder(place) as partial:
+        browse.build(
+            Tree(root / "datasets/source"),
+            root / "datasets/attention",
+            root / "datasets/saliency",
+            agreement,
+            selection,
+            {"erasing": predictions},
+            {"erasing": Tree(root / "datasets/variants/erasing")},
+            partial,
+            place=place,
+            root=root,
+        )
+    return place
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A real database; nothing of it remains in the environment of the tests that follow."""
+    folder = tmp_path_factory.mktemp("database")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIFTYONE_DATABASE_DIR", str(folder))
+        patch.setenv("FIFTYONE_DATABASE_URI", "")
+        browse.connect(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
+    """A repository with an export, moved after it was made: what a clone is."""
+    made = tmp_path_factory.mktemp("made") / "repository"
+    make(made)
+    export(made)
+    return made.rename(tmp_path_factory.mktemp("moved") / "clone")
+
+
+@pytest.fixture(scope="module")
+def dataset(root: Path) -> Any:
+    browse.load(root / "datasets/fiftyone", "salvoc", root=root)
+    return browse.load(root / "datasets/fiftyone", "salvoc", root=root)  # the second takes the first one's place
+
+
+def test_export_has_no_path_of_its_machine(root: Path) -> None:
+    for name in ("samples.json", "metadata.json"):
+        assert "/tmp" not in (root / "datasets/fiftyone" / name).read_text("utf-8")
+        assert ".partial" not in (root / "datasets/fiftyone" / name).read_text("utf-8")
+
+
+def test_another_process_in_another_place_writes_the_same_bytes(root: Path, tmp_path: Path) -> None:
+    env = os.environ | {"PYTHONHASHSEED": "7", "FIFTYONE_DATABASE_URI": ""}
+    subprocess.run([sys.executable, "-c", EXPORT, str(tmp_path / "other")], check=True, env=env)
+    assert contents(tmp_path / "other/datasets/fiftyone") == contents(root / "datasets/fiftyone")
+
+
+def test_every_path_lies_in_the_clone(root: Path, dataset: Any) -> None:
+    paths = dataset.values("filepath")
+    for field in ("human_attention", "gaze_attention", "saliency"):
+        paths += [path for path in dataset.values(f"{field}.map_path") if path]
+    assert len(paths) == 6 + 4 + 5 + 5
+    assert all(Path(path).is_relative_to(root) and Path(path).is_file() for path in paths)
+
+
+def test_sample_of_a_train_image(root: Path, dataset: Any) -> None:
+    sample = dataset[str(root / "datasets/source/JPEGImages/a.jpg")]
+    annotation = voc.read(Tree(root / "datasets/source").annotation("a"))
+    assert sample.tags == ["train", "selected"]
+    assert (sample.selected, sample.reason, sample.variant) == (True, "low", "source")
+    assert sample.human_mae == pytest.approx(0.05)
+    assert sample["prediction_erasing"] is None
+    for shown, object in zip(sample.ground_truth.detections, annotation.objects, strict=True):
+        x, y, w, h = (SIZE * share for share in shown.bounding_box)
+        assert (shown.label, shown.difficult, shown.truncated) == (object.name, False, False)
+        assert (x, y, x + w, y + h) == pytest.approx(object.box)
+
+
+def test_sample_of_a_test_image(root: Path, dataset: Any) -> None:
+    found, empty = (dataset[str(root / f"datasets/source/JPEGImages/{id}.jpg")] for id in "de")
+    assert [(p.label, p.confidence) for p in found["prediction_erasing"].detections] == [("dog", 0.9), ("cat", 0.5)]
+    assert found["prediction_erasing"].detections[1].bounding_box == [0, 0.25, 0.5, 0.75]
+    assert empty["prediction_erasing"].detections == []
+    assert found.selected is None and found.tags == ["test"]
+
+
+def test_what_is_not_known_is_not_there(root: Path, dataset: Any) -> None:
+    sample = dataset[str(root / "datasets/source/JPEGImages/b.jpg")]
+    assert sample.human_attention is None and sample.human_iou is None
+    assert sample.gaze_iou is not None
+
+
+def test_maps_are_8_bit_at_the_image_s_size(root: Path, dataset: Any) -> None:
+    sample = dataset.first()
+    image = cv2.imread(sample.saliency.map_path, cv2.IMREAD_UNCHANGED)
+    stored = maps.scale(maps.load(root / "datasets/saliency/a.png"), SIZE, SIZE)
+    assert image.dtype == np.uint8 and image.shape == (SIZE, SIZE)
+    assert np.abs(image / 255 - stored).max() <= 0.5 / 255 + 1e-6
+
+
+def test_only_images_that_a_variant_changed_are_added(dataset: Any) -> None:
+    added = dataset.match_tags("variant:erasing")
+    assert [Path(path).stem for path in added.values("filepath")] == ["a"]
+    assert added.values("variant") == ["erasing"]
+
+
+def test_views_and_what_is_active(dataset: Any) -> None:
+    views = {name: dataset.load_saved_view(name).values("filepath") for name in dataset.list_saved_views()}
+    stems = {name: "".join(Path(path).stem for path in paths) for name, paths in views.items()}
+    assert stems == {
+        "source": "abcde",
+        "selected": "ac",
+        "worst agreement, human": "edca",
+        "worst agreement, gaze": "edcba",
+        "variant erasing": "a",
+    }
+    assert set(dataset.app_config.active_fields.paths) == set(browse.COLOURS)
+
+
+def test_database_is_found_and_told() -> None:
+    binary, version = mongod.mongod()
+    assert version.split(".")[0].isdigit() and binary
+
+
+def test_unreachable_database_is_bad_input_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mongod, "ANSWER", 1)
+    monkeypatch.setenv("FIFTYONE_DATABASE_URI", "mongodb://me:secret@127.0.0.1:1")
+    with pytest.raises(BadInput, match="FIFTYONE_DATABASE_URI") as raised:
+        mongod.mongod()
+    assert "secret" not in str(raised.value)
+
+
+def test_database_in_use_is_bad_input(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIFTYONE_DATABASE_URI", "")
+    with pytest.raises(BadInput, match="in use by another process"):
+        mongod.start(database)
+
+
+def test_folder_without_an_export_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="dvc pull"):
+        browse.load(tmp_path, "none")
+
+
+def test_port_in_use_is_bad_input(dataset: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(BadInput, match="another port"):
+        browse.open_app(dataset, taken.getsockname()[1])
+
+
+def until(true: Callable[[], Any], seconds: float) -> Any:
+    """What `true()` gives once it is true."""
+    end = time.monotonic() + seconds
+    while not (value := true()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.3)
+    return value
+
+
+@pytest.fixture
+def app(root: Path, tmp_path: Path) -> Iterator[str]:
+    """The App in a process of its own, killed at the end: its server and its database must go with it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    env = os.environ | {"FIFTYONE_DATABASE_DIR": str(tmp_path), "FIFTYONE_DATABASE_URI": ""}
+    command = [sys.executable, "-c", SERVE, str(root), str(port)]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            url = next((line.strip() for line in process.stdout or [] if line.startswith("http")), None)
+            assert url is not None, "the App did not start"
+            family = psutil.Process(process.pid).children(recursive=True)
+            assert {"mongod", "python"} <= {member.name().split("3")[0] for member in family}
+            assert not _open(port, _own_address())
+            yield url
+        finally:
+            process.kill()
+    until(lambda: not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in family), 60)
+
+
+def _open(port: int, address: str = "127.0.0.1") -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((address, port)) == 0
+
+
+def _own_address() -> str:
+    """An address of this machine other than the one that the App is to bind to."""
+    found = (a for addresses in psutil.net_if_addrs().values() for a in addresses if a.family == socket.AF_INET)
+    return next((a.address for a in found if not a.address.startswith("127.")), "127.0.0.2")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+def test_app_draws_the_heatmaps_over_the_images(app: str) -> None:
+    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+        page = browser.new_page(viewport={"width": 1200, "height": 800})
+        page.set_default_timeout(60_000)
+        page.goto(app)
+        page.get_by_text("Dismiss").click()
+        looker = page.locator("[data-cy=looker]")
+        until(lambda: looker.count() == 6, 30)
+        for field, active in {**dict.fromkeys(browse.COLOURS, True), "prediction_erasing": False}.items():
+            assert page.locator(f"[data-cy=checkbox-{field}] input").is_checked() is active
+
+        looker.first.click()
+        modal = page.locator("[data-cy=modal]")
+        for field in ("human_attention", "gaze_attention", "saliency"):
+            modal.locator(f"[data-cy=checkbox-{field}]").click()
+
+        def seen() -> np.ndarray:
+            """The modal's picture: float [H, W, 3]."""
+            shot = modal.locator("[data-cy=modal-looker-container]").screenshot()
+            return cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR).astype(float)
+
+        page.wait_for_timeout(1000)
+        [bare] = until(lambda: (shot := seen()).std() > 20 and [shot], 30)
+
+        def drawn() -> tuple[float, float]:
+            """How much the left and the right half of the picture have changed; the image lies in its middle."""
+            change = np.abs(bare - seen()).mean((0, 2))
+            return change[: len(change) // 2].mean(), change[len(change) // 2 :].mean()
+
+        assert max(drawn()) < 1
+        modal.locator("[data-cy=checkbox-saliency]").click()
+        until(lambda: drawn()[0] > 5, 30)
+        left, right = drawn()
+        assert right < left / 5  # where the saliency is

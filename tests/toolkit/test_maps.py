@@ -1,0 +1,148 @@
+"""A map's top pixels are the same before and after storing, and exactly as many as asked for."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
+
+from toolkit.errors import BadInput
+from toolkit.files import png, write
+from toolkit.maps import LEVELS, encode, load, normalise, scale, top
+
+shapes = array_shapes(min_dims=2, max_dims=2, max_side=12)
+any_finite = arrays(np.float32, shapes, elements=st.floats(width=32, allow_nan=False, allow_infinity=False))
+with_ties = arrays(np.float32, shapes, elements=st.integers(0, 5).map(float))
+values = st.one_of(any_finite, with_ties)
+maps = values.map(normalise)
+fractions = st.floats(0, 1)
+few = settings(max_examples=40, deadline=None)
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("maps") / "a.png"
+
+
+@few
+@given(values)
+def test_normalised_values_lie_on_the_grid_from_0_to_1(values: np.ndarray) -> None:
+    map = normalise(values)
+    assert map.dtype == np.float32
+    grid = np.rint(map.astype(np.float64) * LEVELS)
+    assert np.array_equal(map, (grid / LEVELS).astype(np.float32))
+    if values.max() > values.min():
+        assert (map.min(), map.max()) == (0, 1)
+
+
+@few
+@given(values)
+def test_normalise_keeps_the_order(values: np.ndarray) -> None:
+    in_order = normalise(values).ravel()[np.argsort(values.ravel())]
+    assert (np.diff(in_order) >= 0).all()
+
+
+@few
+@given(maps)
+def test_normalise_is_idempotent(map: np.ndarray) -> None:
+    assert np.array_equal(normalise(map), map)
+
+
+@few
+@given(maps)
+def test_storing_loses_nothing(stored: Path, map: np.ndarray) -> None:
+    write(stored, encode(map))
+    again = load(stored)
+    assert again.dtype == np.float32
+    assert np.array_equal(again, map)
+
+
+@few
+@given(maps, fractions, st.integers(1, 30), st.integers(1, 30))
+def test_storing_never_moves_the_top(stored: Path, map: np.ndarray, fraction: float, height: int, width: int) -> None:
+    write(stored, encode(map))
+    again = load(stored)
+    assert np.array_equal(top(again, fraction), top(map, fraction))
+    assert np.array_equal(top(scale(again, height, width), fraction), top(scale(map, height, width), fraction))
+
+
+@few
+@given(maps, fractions)
+def test_top_is_the_highest_pixels_exactly_as_many_as_asked_for(map: np.ndarray, fraction: float) -> None:
+    chosen = top(map, fraction)
+    above = map > map.min()
+    assert chosen.sum() == min(round(fraction * map.size), above.sum())
+    assert not chosen[~above].any()
+    if chosen.any() and not chosen.all():
+        assert map[chosen].min() >= map[~chosen].max()
+
+
+@few
+@given(maps, fractions)
+def test_ties_go_in_reading_order(map: np.ndarray, fraction: float) -> None:
+    chosen = top(map, fraction).ravel()
+    by_height_then_place = sorted(range(map.size), key=lambda i: (-map.ravel()[i], i))
+    assert set(np.flatnonzero(chosen)) == set(by_height_then_place[: chosen.sum()])
+
+
+def test_ten_percent_of_a_ramp_is_its_last_tenth() -> None:
+    ramp = normalise(np.arange(100.0).reshape(10, 10))
+    assert np.array_equal(np.flatnonzero(top(ramp, 0.1)), np.arange(90, 100))
+
+
+@pytest.mark.parametrize("value", [0, 1, -3.5, 1e30])
+def test_a_constant_is_all_zeros_and_has_no_top(value: float) -> None:
+    map = normalise(np.full((4, 5), value))
+    assert map.shape == (4, 5)
+    assert not map.any()
+    assert not top(map, 1).any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_map_with_holes_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        normalise(np.array([[0, 1], [2, value]]))
+
+
+@few
+@given(maps)
+def test_the_same_size_is_the_same_map(map: np.ndarray) -> None:
+    assert np.array_equal(scale(map, *map.shape), map)
+
+
+def test_a_scaled_map_fills_0_to_1_and_keeps_its_peak_in_place() -> None:
+    cells = np.zeros((4, 6), np.float32)
+    cells[1, 4] = 1
+    large = scale(cells, 40, 60)
+    assert large.shape == (40, 60)
+    assert (large.min(), large.max()) == (0, 1)
+    y, x = np.argwhere(large == 1).mean(0)
+    assert (y, x) == (14.5, 44.5)  # the middle of the cell's pixels 10..19, 40..49
+
+
+def test_a_map_is_stored_as_16_bit_grey() -> None:
+    with Image.open(io.BytesIO(encode(np.array([[0, 1]], np.float32)))) as image:
+        assert (image.format, image.mode) == ("PNG", "I;16")
+        assert np.asarray(image).tolist() == [[0, 65535]]
+
+
+def test_an_8_bit_image_is_a_map_too(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", png(np.arange(256, dtype=np.uint8).reshape(16, 16)))
+    map = load(tmp_path / "a.png")
+    assert np.array_equal(map.ravel(), (np.arange(256) * 257 / LEVELS).astype(np.float32))
+    assert np.array_equal(normalise(map), map)
+
+
+@pytest.mark.parametrize(
+    "data", [None, b"", b"text", png(np.zeros((2, 2, 3), np.uint8))], ids=["missing", "empty", "text", "colour"]
+)
+def test_what_is_no_grey_image_is_refused_by_name(tmp_path: Path, data: bytes | None) -> None:
+    if data is not None:
+        write(tmp_path / "a.png", data)
+    with pytest.raises(BadInput, match="is not a grey image") as error:
+        load(tmp_path / "a.png")
+    assert error.value.problems[0].file == str(tmp_path / "a.png")

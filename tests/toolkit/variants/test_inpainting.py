@@ -1,0 +1,169 @@
+"""Inpainting changes the hole alone, fills it from its 2-D surroundings, and gives the same bytes in any company."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from toolkit import maps
+from toolkit.files import read_image
+from toolkit.variants.inpainting import RADIUS, inpaint
+
+ENGINES = ("dip", "telea")
+real = pytest.mark.skipif("SALVOC_REAL" not in os.environ, reason="SALVOC_REAL does not name the real data's folder")
+
+
+def waves(height: int = 60, width: int = 84, period: float = 40) -> np.ndarray:
+    """Slanted colour waves on a gradient, [H, W, 3] uint8: what a hole in them hides can be told from around it."""
+    y, x = np.mgrid[:height, :width]
+    planes = [np.sin((x * np.cos(turn) + y * np.sin(turn)) * 2 * np.pi / period) for turn in (0.3, 0.9, 2.0)]
+    return np.rint(np.stack(planes, axis=2) * 70 + 100 + (x / width * 40)[..., None]).astype(np.uint8)
+
+
+def rectangle(image: np.ndarray, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    hole = np.zeros(image.shape[:2], bool)
+    hole[top:bottom, left:right] = True
+    return hole
+
+
+def error(filled: np.ndarray, image: np.ndarray, hole: np.ndarray) -> float:
+    """Root mean square error in the hole, in grey levels."""
+    return float(np.sqrt(np.mean((filled[hole].astype(float) - image[hole]) ** 2)))
+
+
+def mean_colour(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    return np.where(hole[..., None], np.rint(image[~hole].mean(axis=0)), image).astype(np.uint8)
+
+
+def dip(image: np.ndarray, hole: np.ndarray, seed: int = 1, iterations: int = 5) -> np.ndarray:
+    return inpaint([image], [hole], [seed], "dip", iterations)[0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "bounds",
+    [(20, 34, 30, 50), (30, 31, 0, 84), (0, 60, 12, 13), (0, 9, 70, 84), (7, 8, 7, 8), (0, 59, 0, 84)],
+    ids=["inside", "one row", "one column", "corner", "one pixel", "all but one row"],
+)
+def test_known_pixels_keep_their_bytes(engine: str, bounds: tuple[int, int, int, int]) -> None:
+    image = waves()
+    hole = rectangle(image, *bounds)
+    blank = np.where(hole[..., None], np.uint8(255), image)
+    before = blank.copy()
+    (filled,) = inpaint([blank], [hole], [1], engine, 5)
+    assert filled.shape == image.shape and filled.dtype == np.uint8
+    assert (filled[~hole] == image[~hole]).all()
+    assert (filled[hole] != 255).any()
+    assert (blank == before).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (40, 1), (3, 5), (300, 20)])
+def test_images_of_any_shape(shape: tuple[int, int]) -> None:
+    image = waves(*shape)
+    hole = np.zeros(shape, bool)
+    hole.flat[hole.size // 2] = True
+    filled = dip(image, hole)
+    assert (filled[~hole] == image[~hole]).all()
+    assert error(filled, image, hole) < 60
+
+
+@pytest.mark.parametrize("shape", [(96, 128), (128, 96)])
+def test_texture_is_filled_from_its_two_dimensional_surroundings(shape: tuple[int, int]) -> None:
+    """The study ran Deep Image Prior on a transposed tensor, whose columns and colours were its two dimensions."""
+    image = waves(*shape)
+    hole = rectangle(image, 40, 62, 44, 66)
+    filled = dip(np.where(hole[..., None], np.uint8(0), image), hole, iterations=100)
+    assert error(filled, image, hole) < 0.4 * error(mean_colour(image, hole), image, hole)
+
+
+def test_what_the_hole_hides_does_not_matter() -> None:
+    image = waves()
+    hole = rectangle(image, 20, 34, 30, 50)
+    assert (dip(np.where(hole[..., None], np.uint8(0), image), hole) == dip(image, hole)).all()
+
+
+def test_grey_stays_nearly_grey() -> None:
+    image = np.repeat(waves()[..., :1], 3, axis=2)
+    hole = rectangle(image, 20, 34, 30, 50)
+    filled = dip(image, hole, iterations=60)[hole].astype(int)
+    assert np.ptp(filled, axis=1).mean() < 10
+
+
+def test_a_constant_image_stays_nearly_constant() -> None:
+    image = np.full((50, 70, 3), 131, np.uint8)
+    hole = rectangle(image, 10, 30, 10, 30)
+    assert error(dip(image, hole, iterations=40), image, hole) < 6
+
+
+def test_the_seed_decides() -> None:
+    image = waves()
+    hole = rectangle(image, 20, 34, 30, 50)
+    state = torch.random.get_rng_state()
+    once = dip(image, hole, seed=2**59 + 1)
+    assert (once == dip(image, hole, seed=2**59 + 1)).all()
+    assert (once != dip(image, hole, seed=7)).any()
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_company_slot_and_threads_change_nothing(threads: int) -> None:
+    image, others = waves(), [waves(70, 50, 9), waves(40, 90, 25), waves(33, 33, 13)]
+    hole = rectangle(image, 20, 34, 30, 50)
+    holes = [rectangle(other, 5, 25, 5, 25) for other in others]
+    alone = dip(image, hole, iterations=25)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        first = inpaint([image, *others], [hole, *holes], [1, 4, 5, 6], "dip", 25)[0]
+        last = inpaint([*others[:2], image], [*holes[:2], hole], [8, 9, 1], "dip", 25)[2]
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert first.tobytes() == last.tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_empty_hole_changes_nothing(engine: str) -> None:
+    image = waves()
+    assert (inpaint([image], [np.zeros(image.shape[:2], bool)], [1], engine, 5)[0] == image).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_hole_that_leaves_nothing_is_refused(engine: str) -> None:
+    image = waves()
+    with pytest.raises(ValueError, match="hole 1 covers the whole image"):
+        inpaint([image] * 2, [rectangle(image, 0, 9, 0, 9), np.ones(image.shape[:2], bool)], [1, 2], engine, 5)
+
+
+def test_a_hole_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="hole 0 is"):
+        inpaint([waves()], [np.zeros((5, 5), bool)], [1], "dip", 5)
+
+
+def test_telea_is_opencvs() -> None:
+    image = waves()
+    hole = rectangle(image, 20, 34, 30, 50)
+    (filled,) = inpaint([image], [hole], [1], "telea", 1)
+    expected = cv2.inpaint(image, hole.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
+    assert (filled[hole] == expected[hole]).all()
+
+
+def test_no_images() -> None:
+    assert inpaint([], [], [], "dip", 5) == []
+
+
+@real
+def test_photographs_are_filled_better_than_by_the_mean_colour() -> None:
+    paths = sorted((Path(os.environ["SALVOC_REAL"]) / "voc2012_mini" / "JPEGImages").glob("*.jpg"))[:4]
+    images = [read_image(path) for path in paths]
+    holes = []
+    for seed, image in enumerate(images):
+        coarse = cv2.GaussianBlur(np.random.default_rng(seed).random((16, 16)).astype(np.float32), (0, 0), 2)
+        holes.append(maps.top(maps.scale(maps.normalise(coarse), *image.shape[:2]), 0.025))
+    filled = inpaint(images, holes, range(4), "dip", 60)
+    ours = [error(*three) for three in zip(filled, images, holes, strict=True)]
+    plain = [error(mean_colour(image, hole), image, hole) for image, hole in zip(images, holes, strict=True)]
+    assert np.mean(ours) < 0.8 * np.mean(plain)

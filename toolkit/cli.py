@@ -1,0 +1,267 @@
+"""`salvoc`: one command per stage of the pipeline, and what people do around it."""
+
+import shutil
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from toolkit.errors import BadInput, Problem
+
+if TYPE_CHECKING:
+    from toolkit.params import Params
+
+DATASETS, REPORTS, PRESETS = Path("datasets"), Path("reports"), Path("presets")
+SOURCE, ATTENTION, SALIENCY = DATASETS / "source", DATASETS / "attention", DATASETS / "saliency"
+PARAMS, FIFTYONE = Path("params.yaml"), DATASETS / "fiftyone"
+AGREEMENT, SELECTION = DATASETS / "agreement.parquet", DATASETS / "selection.parquet"
+
+
+class Commands(TyperGroup):
+    """Commands whose bad input ends in one message instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BadInput as error:
+            typer.secho(str(error), fg=typer.colors.RED, err=True)
+            sys.exit(2)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Build PASCAL VOC variants that push a detector to look where people look, and measure whether it worked.\n\n"
+    "`dvc repro` runs the stages in order; each can be run alone from the repository's root, where params.yaml is.",
+)
+Name = Annotated[str, typer.Argument(help="A variant, or for `evaluate` also `base`.")]
+STAGES, AROUND = "Stages, in the order of dvc.yaml", "Around the pipeline"
+
+
+@app.command(rich_help_panel=STAGES)
+def source() -> None:
+    """Make, link or download the VOC tree that `data.source` names -> datasets/source."""
+    from toolkit import sources
+    from toolkit.files import new_folder
+
+    with new_folder(SOURCE) as out:
+        about = sources.build(_params(), out)
+    typer.echo(f"{about['images']} images from {about['source']!r}")
+
+
+@app.command(rich_help_panel=STAGES)
+def base() -> None:
+    """Train the sample's base detector -> datasets/base.safetensors (which is committed: rarely needed)."""
+    from training.base import build
+
+    build(_params(), DATASETS / "base.safetensors")
+
+
+@app.command(rich_help_panel=STAGES)
+def attention() -> None:
+    """Where people look in every image -> datasets/attention/{human,gaze}."""
+    from toolkit.attention import build
+    from toolkit.files import new_folder
+    from toolkit.voc import Tree
+
+    with new_folder(ATTENTION) as out:
+        build(Tree(SOURCE), _params().attention.predictor, out)
+
+
+@app.command(rich_help_panel=STAGES)
+def saliency() -> None:
+    """Where the base detector looks in every image -> datasets/saliency."""
+    from toolkit.files import new_folder
+    from toolkit.saliency import build
+    from toolkit.voc import Tree
+
+    params = _params()
+    with new_folder(SALIENCY) as out:
+        build(Tree(SOURCE), params.detector, params.saliency, params.data.classes, out)
+
+
+@app.command(rich_help_panel=STAGES)
+def agreement() -> None:
+    """How the two compare, image by image -> datasets/agreement.parquet."""
+    from toolkit.agreement import build
+    from toolkit.files import replacing
+    from toolkit.voc import Tree
+
+    table = build(Tree(SOURCE), SALIENCY, ATTENTION)
+    with replacing(AGREEMENT) as partial:
+        table.to_parquet(partial)
+
+
+@app.command(rich_help_panel=STAGES)
+def select() -> None:
+    """The train images whose agreement is below aug.threshold -> datasets/selection.parquet.
+
+    Example: `dvc exp run -S aug.threshold=0.05`
+    """
+    import pandas as pd
+
+    from toolkit.files import replacing
+    from toolkit.selection import select
+
+    aug = _params().aug
+    table = select(pd.read_parquet(AGREEMENT), aug.threshold, aug.against)
+    with replacing(SELECTION) as partial:
+        table.to_parquet(partial)
+    typer.echo(f"{int(table['selected'].sum())} of {len(table)} train images selected")
+
+
+@app.command(rich_help_panel=STAGES)
+def variant(name: Name) -> None:
+    """A complete VOC dataset made by one rule -> datasets/variants/NAME.
+
+    Example: `salvoc variant inpainting`
+    """
+    import pandas as pd
+
+    from toolkit import variants
+    from toolkit.files import new_folder
+    from toolkit.voc import Tree
+
+    _known(name, variants.NAMES)
+    with new_folder(DATASETS / "variants" / name) as out:
+        about = variants.build(name, Tree(SOURCE), SALIENCY, pd.read_parquet(SELECTION), _params().aug, out)
+    typer.echo(f"{name}: {about['changed']} of {about['train']} train images changed")
+
+
+@app.command(rich_help_panel=STAGES)
+def finetune(name: Name) -> None:
+    """The base detector fine-tuned on one variant -> datasets/arms/NAME."""
+    from toolkit.files import new_folder
+    from toolkit.variants import NAMES
+    from toolkit.voc import Tree
+    from training.finetune import build
+
+    _known(name, NAMES)
+    with new_folder(DATASETS / "arms" / name) as out, new_folder(REPORTS / "training" / name) as logs:
+        build(Tree(DATASETS / "variants" / name), _params(), out, logs)
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate(name: Name) -> None:
+    """Score one arm on the untouched test split -> reports/metrics/NAME.json, reports/arms/NAME."""
+    from toolkit.files import new_folder
+    from toolkit.variants import NAMES
+    from toolkit.voc import Tree
+    from training.evaluate import build
+
+    _known(name, ("base", *NAMES))
+    with new_folder(REPORTS / "arms" / name) as out:
+        build(name, Tree(SOURCE), ATTENTION, DATASETS / "arms", _params(), REPORTS / "metrics" / f"{name}.json", out)
+
+
+@app.command(rich_help_panel=STAGES)
+def report() -> None:
+    """All arms side by side: tables, intervals, pictures -> reports/study."""
+    from toolkit.files import new_folder
+    from training.report import build
+
+    with new_folder(REPORTS / "study") as out:
+        typer.echo(build(DATASETS, REPORTS, _params(), out))
+
+
+@app.command(rich_help_panel=STAGES)
+def browse() -> None:
+    """Everything as one FiftyOne dataset -> datasets/fiftyone."""
+    import pandas as pd
+
+    from toolkit.browse import build
+    from toolkit.files import new_folder
+    from toolkit.voc import Tree
+
+    names = _params().variants
+    arms = {name: REPORTS / "arms" / name / "predictions.parquet" for name in ["base", *names]}
+    with new_folder(FIFTYONE) as out:
+        build(
+            Tree(SOURCE), ATTENTION, SALIENCY, pd.read_parquet(AGREEMENT), pd.read_parquet(SELECTION),
+            {name: pd.read_parquet(path) for name, path in arms.items()},
+            {name: Tree(DATASETS / "variants" / name) for name in names if name != "none"},
+            out, place=FIFTYONE,
+        )  # fmt: skip
+
+
+@app.command("app", rich_help_panel=AROUND)
+def open_app(
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="Where the App listens, on 127.0.0.1 only.")] = 5151,
+) -> None:
+    """Browse images, maps, scores and predictions in the FiftyOne App.
+
+    Example: `salvoc app --port 5152`
+    """
+    from toolkit import browse
+
+    if not FIFTYONE.exists():
+        raise BadInput(
+            Problem(str(FIFTYONE), "does not exist yet", "`dvc repro browse` makes it, `dvc pull` fetches it")
+        )
+    browse.open_app(browse.load(FIFTYONE, "salvoc"), port)
+
+
+@app.command(rich_help_panel=AROUND)
+def preset(
+    name: Annotated[str, typer.Argument(help="A file of presets/, without .yaml.")],
+    path: Annotated[str | None, typer.Option(help="The folder source's VOC tree (data.path).")] = None,
+) -> None:
+    """Write params.yaml anew from a preset; the old one is kept as params.yaml.bak.
+
+    Examples: `salvoc preset sample`, `salvoc preset folder --path ~/my-voc`
+    """
+    from toolkit import files, params
+
+    _known(name, sorted(p.stem for p in PRESETS.glob("*.yaml")))
+    text = (PRESETS / f"{name}.yaml").read_text()
+    if path is not None:
+        text = params.with_path(text, path)
+    if PARAMS.exists():
+        shutil.copyfile(PARAMS, PARAMS.with_suffix(".yaml.bak"))
+    files.write(PARAMS, text)
+    params.load(PARAMS)
+    typer.echo(f"params.yaml is now the preset {name!r}; `dvc repro` runs it")
+
+
+@app.command(rich_help_panel=AROUND)
+def export(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    format: Annotated[str, typer.Option(help="voc | coco | yolo")] = "voc",
+) -> None:
+    """Copy a variant out of the repository, for other tools.
+
+    Example: `salvoc export erasing ~/voc-erased --format yolo`
+    """
+    from toolkit.export import export
+
+    export(DATASETS / "variants" / name, folder, format, _params().data.classes)
+
+
+@app.command(rich_help_panel=AROUND)
+def doctor() -> None:
+    """What is installed, which database and device there are, what is missing and how to mend it."""
+    from toolkit.doctor import findings
+
+    missing = 0
+    for finding in findings():
+        missing += not finding.fine
+        mark = typer.style("ok  " if finding.fine else "MEND", fg="green" if finding.fine else "red")
+        typer.echo(f"{mark}  {finding.what}: {finding.found}" + ("" if finding.fine else f"\n      -> {finding.mend}"))
+    raise typer.Exit(1 if missing else 0)
+
+
+def _params() -> "Params":
+    from toolkit import params
+
+    return params.load(PARAMS)
+
+
+def _known(name: str, names: Collection[str]) -> None:
+    if name not in names:
+        raise BadInput(Problem("command line", f"does not know {name!r}", f"choose one of: {', '.join(names)}"))

@@ -1,0 +1,68 @@
+"""The detectors: how each is built, and at which layer it is explained.
+
+To add one, write a `build(classes, size)` that gives a torchvision detector (a `GeneralizedRCNN`: transform, backbone,
+rpn, roi_heads) and name it in `DETECTORS`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+
+from toolkit.detectors import lite0, resnet50
+from toolkit.detectors.checkpoint import load_checkpoint
+from toolkit.errors import BadInput, Problem
+from toolkit.files import digest, sha256
+from toolkit.params import Detector
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a detector is built, and the module that it is explained at unless params say otherwise."""
+
+    build: Callable[[int, int], FasterRCNN]
+    layer: str
+    load_coco: Callable[[FasterRCNN, Sequence[str]], None] | None = None
+
+
+DETECTORS = {
+    "fasterrcnn_lite0": Recipe(lite0.build, "backbone.body.blocks.4"),
+    "fasterrcnn_resnet50_fpn": Recipe(resnet50.build, "backbone.body.layer4", resnet50.load_coco),
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a detector; raises `BadInput` that lists the known ones."""
+    if name not in DETECTORS:
+        known = ", ".join(DETECTORS)
+        raise BadInput(Problem("detector.name", f"knows no detector {name!r}", f"choose one of: {known}"))
+    return DETECTORS[name]
+
+
+def load(settings: Detector, classes: Sequence[str]) -> FasterRCNN:
+    """The base detector that params ask for, in evaluation mode, its heads for `classes`."""
+    made = recipe(settings.name)
+    model = made.build(len(classes), settings.size)
+    if settings.weights == "checkpoint":
+        load_checkpoint(model, Path(settings.checkpoint), classes)
+    elif settings.weights == "coco":
+        if made.load_coco is None:
+            mend = "use detector.weights: checkpoint, or another detector"
+            raise BadInput(Problem("detector.weights", f"{settings.name} has no COCO weights", mend))
+        made.load_coco(model, classes)
+    return model.eval()
+
+
+def fingerprint(settings: Detector) -> str:
+    """What makes the base detector the one it is: part of the key under which its maps are stored."""
+    file = sha256(Path(settings.checkpoint)) if settings.weights == "checkpoint" else settings.weights
+    return digest(settings.name, settings.size, file)
+
+
+@torch.inference_mode()
+def predict(model: FasterRCNN, images: list[Tensor]) -> list[dict[str, Tensor]]:
+    """Boxes [D, 4] in image pixels, labels [D] (1-based), scores [D] of each image [3, H, W] in 0..1."""
+    return [{key: value.cpu() for key, value in found.items()} for found in model(images)]

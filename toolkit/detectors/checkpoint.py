@@ -1,0 +1,57 @@
+"""Detector weights on disk: safetensors, their heads matched to the wanted classes by name."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from toolkit.errors import BadInput, Problem
+from toolkit.files import replacing
+
+
+def save_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> None:
+    """Store the weights as safetensors: tensors only, so that loading a stranger's file runs no code."""
+    state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    with replacing(path) as partial:
+        save_file(state, partial, {"classes": json.dumps(list(classes))})
+
+
+def load_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> None:
+    """Fill `model` from a checkpoint of `save_checkpoint`.
+
+    The heads' rows are matched by class name: a class that the checkpoint does not know keeps its fresh weights.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            known = json.loads((file.metadata() or {}).get("classes", "[]"))
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except FileNotFoundError:
+        mend = "`dvc pull` fetches it, `dvc repro base` makes it"
+        raise BadInput(Problem(str(path), "the detector's checkpoint is missing", mend)) from None
+    except (SafetensorError, ValueError) as error:
+        mend = "fetch or make the checkpoint again"
+        raise BadInput(Problem(str(path), f"is not a safetensors checkpoint ({error})", mend)) from None
+    with_classes(state, model, known, classes)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        mend = "set detector.name to the one it was made with"
+        raise BadInput(Problem(str(path), f"is another detector's checkpoint ({error})"[:300], mend)) from None
+
+
+def with_classes(state: dict[str, Tensor], model: nn.Module, known: Sequence[str], classes: Sequence[str]) -> None:
+    """Replace the box head's last layer in `state`, made for the classes `known`, by one for `classes`."""
+    fresh = model.state_dict()
+    pairs = [(0, 0)] + [(1 + classes.index(name), 1 + known.index(name)) for name in classes if name in known]
+    for part, rows in (("cls_score", 1), ("bbox_pred", 4)):
+        for kind in ("weight", "bias"):
+            key = f"roi_heads.box_predictor.{part}.{kind}"
+            if key not in state:
+                continue
+            target, source = fresh[key].clone().unflatten(0, (-1, rows)), state[key].unflatten(0, (-1, rows))
+            for new, old in pairs:
+                target[new] = source[old]
+            state[key] = target.flatten(0, 1)

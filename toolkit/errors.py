@@ -1,0 +1,34 @@
+"""Bad input, told once and whole: every offender, its fault, and the mend."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with one file (or params key), and what mends it."""
+
+    file: str
+    fault: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.fault} -- {self.mend}"
+
+
+class BadInput(Exception):
+    """Input that salvoc will not work on.
+
+    The command line prints the message and exits with 2; nothing has been written by then.
+    """
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems: Sequence[Problem] = [problems] if isinstance(problems, Problem) else list(problems)
+        count = len(self.problems)
+        lines = [f"{count} problem{'s' if count != 1 else ''} with the input, nothing was written:"]
+        lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
+        if count > SHOWN:
+            lines.append(f"  ... and {count - SHOWN} more")
+        super().__init__("\n".join(lines))

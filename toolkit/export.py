@@ -1,0 +1,43 @@
+"""A variant copied out of the repository, for tools that know nothing of it."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from toolkit.browse import connect
+from toolkit.errors import BadInput, Problem
+from toolkit.files import new_folder
+from toolkit.voc import Tree
+
+FORMATS = ("voc", "coco", "yolo")
+
+
+def export(variant: Path, folder: Path, format: str, classes: Sequence[str]) -> None:
+    """Write the variant as a plain copy (`voc`) or through FiftyOne's exporters (`coco`, `yolo`), a folder a split."""
+    if not (variant / "variant.json").exists():
+        raise BadInput(Problem(str(variant), "is not a variant", "`dvc repro` makes it, `dvc pull` fetches it"))
+    if folder.exists():
+        raise BadInput(Problem(str(folder), "exists already", "name a folder that does not: nothing is overwritten"))
+    if format not in FORMATS:
+        raise BadInput(Problem("--format", f"knows no {format!r}", f"choose one of: {', '.join(FORMATS)}"))
+    with new_folder(folder) as out:
+        if format == "voc":
+            shutil.copytree(variant, out, dirs_exist_ok=True)
+        else:
+            _through_fiftyone(Tree(variant), out, format, list(classes))
+
+
+def _through_fiftyone(variant: Tree, out: Path, format: str, classes: list[str]) -> None:
+    fo = connect()
+    from toolkit.browse import voc_sample
+
+    kind = {"coco": fo.types.COCODetectionDataset, "yolo": fo.types.YOLOv5Dataset}[format]
+    for split, ids in variant.splits().items():
+        dataset = fo.Dataset()
+        try:
+            dataset.add_samples((voc_sample(fo, variant, id, "source") for id in ids), num_samples=len(ids))
+            where = out if format == "yolo" else out / split
+            options = {"split": split} if format == "yolo" else {}
+            dataset.export(str(where), kind, label_field="ground_truth", classes=classes, **options)
+        finally:
+            dataset.delete()

@@ -1,0 +1,126 @@
+"""Files that are never half written, never written twice: temporary name then rename, links, and a store by content."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+_FICLONE = 0x40049409  # linux/fs.h: share a file's blocks until one side is written
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read an image; [H, W, 3] uint8 RGB, pixels as stored (no EXIF turn, so that boxes stay true)."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def png(image: np.ndarray) -> bytes:
+    """Encode [H, W, 3] RGB or [H, W] grey pixels, uint8 or uint16, as PNG."""
+    ordered = image[..., ::-1] if image.ndim == 3 else image
+    done, data = cv2.imencode(".png", ordered)
+    if not done:
+        raise ValueError(f"cannot encode an array of {image.shape} {image.dtype} as PNG")
+    return data.tobytes()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` to write to; it takes the place of `path` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")  # no other thread's, no killed run's
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write(path: Path, data: bytes | str) -> None:
+    """Write a file whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill; it takes the place of `path` when the block ends without an error."""
+    partial = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # what a killed run left behind
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(path, ignore_errors=True)
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` the same bytes as `source` without copying them where the file system can (reflink, hard link)."""
+    source = source.resolve()
+    with replacing(target) as partial:  # an older target may be a hard link to the user's own file: never open it
+        if sys.platform == "linux" and _reflink(source, partial):
+            return
+        try:
+            os.link(source, partial)
+        except OSError:
+            shutil.copyfile(source, partial)
+
+
+def _reflink(source: Path, target: Path) -> bool:
+    with source.open("rb") as read, target.open("wb") as written:
+        try:
+            fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
+            return True
+        except OSError:
+            pass
+    target.unlink()
+    return False
+
+
+def sha256(path: Path) -> str:
+    """The file's hash, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(*parts: object) -> str:
+    """One hash for a sequence of values: the key under which what was made of them is stored."""
+    return hashlib.sha256("\x00".join(map(repr, parts)).encode()).hexdigest()
+
+
+def seed_of(*parts: object) -> int:
+    """A seed that depends on these values alone, never on order, batches, workers or restarts."""
+    return int(digest(*parts)[:15], 16)
+
+
+class Store:
+    """Finished work by content: what was made once from the same input and settings is never made again.
+
+    It survives a kill and a change of parameters, and lies outside the stages' outputs, which DVC removes before a run.
+    Delete the folder at will: the next run makes again what it needs.
+    """
+
+    def __init__(self, kind: str) -> None:
+        here = Path.cwd()
+        inside = next((p.parent for p in here.parents if p.name == ".dvc"), here)  # `dvc exp run --temp` works in there
+        self.root = Path(os.environ.get("SALVOC_STORE", inside / ".salvoc")) / kind
+
+    def path(self, key: str, suffix: str = ".png") -> Path:
+        return self.root / key[:2] / f"{key}{suffix}"
+
+    def get(self, key: str, make: Callable[[], bytes]) -> Path:
+        """The stored file of `key`, made now if it is not there."""
+        path = self.path(key)
+        if not path.exists():
+            write(path, make())
+        return path

@@ -1,0 +1,76 @@
+"""Where the detector looks: a map of every image, stored by content, made only where it is not there yet."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+from tqdm import tqdm
+
+from toolkit import detectors, maps
+from toolkit.errors import BadInput, Problem
+from toolkit.files import Store, digest, link, read_image, sha256, write
+from toolkit.params import Detector, Saliency
+from toolkit.saliency.eigencam import eigencam
+from toolkit.saliency.library import library_cam
+from toolkit.voc import Tree
+
+VERSION = 1  # raise it when a method's result changes, so that stored maps are made again
+
+
+def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str], out: Path) -> None:
+    """Write `ID.png`, the base detector's map of every image of the source."""
+    store = Store("saliency")
+    made_of = (VERSION, detectors.fingerprint(detector), settings.method, layer_of(detector, settings), settings.sign)
+    paths = {id: store.path(digest(*made_of, sha256(source.image(id)))) for id in source.all_ids()}
+    missing = [id for id, path in paths.items() if not path.exists()]
+    if missing:
+        model = detectors.load(detector, classes)
+        bar = tqdm(desc="saliency", total=len(paths), initial=len(paths) - len(missing), unit="image", mininterval=1)
+        for ids, found in maps_of(model, source, missing, settings, layer_of(detector, settings)):
+            for id, map in zip(ids, found, strict=True):
+                write(paths[id], maps.encode(map))
+            bar.update(len(ids))
+        bar.close()
+    out.mkdir(parents=True, exist_ok=True)
+    for id, path in paths.items():
+        link(path, out / f"{id}.png")
+
+
+def layer_of(detector: Detector, settings: Saliency) -> str:
+    """The explained layer: params' own, or the detector's."""
+    return detectors.recipe(detector.name).layer if settings.layer == "default" else settings.layer
+
+
+def maps_of(
+    model: FasterRCNN, tree: Tree, ids: Iterable[str], settings: Saliency, layer: str
+) -> Iterator[tuple[list[str], list[np.ndarray]]]:
+    """The maps of the images, some at a time.
+
+    Only images of one size share a batch, so none is padded and no map depends on what else is in its batch.
+    """
+    if layer not in dict(model.named_modules()):
+        raise BadInput(Problem("saliency.layer", f"the detector has no module {layer!r}", "use `default`"))
+    where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(where)
+    by_size: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for id in ids:
+        with Image.open(tree.image(id)) as image:
+            by_size[image.size].append(id)
+    for same in by_size.values():
+        for start in range(0, len(same), settings.batch):
+            batch = same[start : start + settings.batch]
+            images = [to_tensor(read_image(tree.image(id))).to(where) for id in batch]
+            if settings.method == "eigencam" and settings.sign == "objectness":
+                yield batch, eigencam(model, images, layer)
+            else:  # the library's maps, with the sign that its solver happens to give
+                yield batch, [library_cam(model, image, layer, settings.method) for image in images]
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """[H, W, 3] uint8 -> [3, H, W] float32 in 0..1, as detectors take it."""
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255

@@ -1,0 +1,32 @@
+"""Where the images come from: each source writes one VOC tree, and `source.json` that says what it is."""
+
+import json
+from pathlib import Path
+
+from toolkit.files import digest, sha256, write
+from toolkit.params import Params
+from toolkit.sources import folder, sample, voc2012
+from toolkit.voc import Tree
+
+DOWNLOADS = Path(".salvoc/downloads")
+
+
+def build(params: Params, out: Path) -> dict[str, object]:
+    """Write the source that params name into the empty folder `out`; returns what `source.json` says."""
+    data = params.data
+    if data.source == "sample":
+        about = sample.build(params.sample, out)
+    else:
+        splits = {"train": data.train, "test": data.test}
+        about = folder.build(_tree(params), splits, data.classes, data.on_error, out)
+    tree = Tree(out)
+    files = [(id, sha256(tree.image(id)), sha256(tree.annotation(id))) for id in tree.all_ids()]
+    about = {"source": data.source, "classes": data.classes, "hash": digest(files, tree.splits())} | about
+    write(out / "source.json", json.dumps(about, indent=2) + "\n")
+    return about
+
+
+def _tree(params: Params) -> Tree:
+    if params.data.source == "voc2012":
+        return voc2012.fetch(DOWNLOADS)
+    return Tree(Path(params.data.path).expanduser())

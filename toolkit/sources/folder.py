@@ -1,0 +1,233 @@
+"""The user's own VOC tree, from anywhere: checked whole, then linked into the dataset without touching a byte."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+from tqdm import tqdm
+
+from toolkit.errors import BadInput, Problem
+from toolkit.files import link
+from toolkit.voc import Annotation, Object, Tree, parse, read_ids, safe_id, write_ids
+
+MAX_PIXELS = 64_000_000  # of an image; more in a small file is a decompression bomb
+MAX_XML = 10_000_000  # bytes of an annotation
+_GREY = ("L", "I;16")  # Pillow's names for grey of 8 and 16 bits
+
+
+def build(
+    tree: Tree, splits: Mapping[str, str], classes: Sequence[str], on_error: Literal["stop", "skip"], out: Path
+) -> dict[str, object]:
+    """Check the tree, then link its splits into the empty folder `out` as a VOC tree with salvoc's split names.
+
+    Returns the counts of images, of each split and of known attention, and what was skipped and why. Raises `BadInput`
+    with every problem, before anything is written: for any with "stop", where a split has no image left with "skip".
+    """
+    ids, problems = check(tree, splits, classes)
+    if problems and (on_error == "stop" or not all(ids.values())):
+        raise BadInput(problems)
+    made = Tree(out)
+    attention = 0
+    for id in tqdm([id for split in ids.values() for id in split], "link", unit=" images"):
+        link(tree.image(id), made.image(id))
+        link(tree.annotation(id), made.annotation(id))
+        if tree.attention(id).exists():
+            link(tree.attention(id), made.attention(id))
+            attention += 1
+    for name, split in ids.items():
+        write_ids(made.split(name), split)
+    counts = {name: len(split) for name, split in ids.items()}
+    skipped = [{"file": problem.file, "fault": problem.fault} for problem in problems]
+    return {"images": sum(counts.values()), **counts, "attention": attention, "skipped": skipped}
+
+
+def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tuple[dict[str, list[str]], list[Problem]]:
+    """The usable ids of each split, in file order, and every problem of the tree, in the splits' order.
+
+    `splits` maps salvoc's names to the tree's. An id with a problem, or in two splits, is in no split that is returned;
+    an id listed twice is in it once. Where a folder or a split is missing, the splits concerned come back empty.
+    """
+    if not tree.root.is_dir():
+        return {name: [] for name in splits}, [Problem(str(tree.root), "is not a folder", "mend data.path")]
+    missing = [
+        Problem(str(folder), "is not a folder", "a VOC tree has JPEGImages, Annotations and ImageSets/Main")
+        for folder in (tree.image("").parent, tree.annotation("").parent, tree.split("").parent)
+        if not folder.is_dir()
+    ]
+    if missing:
+        return {name: [] for name in splits}, missing
+
+    listed: dict[str, list[str]] = {}
+    problems: list[Problem] = []
+    for name, theirs in splits.items():
+        listed[name], faults = _listed(tree, theirs)
+        problems += faults
+
+    home = Counter(id for ids in listed.values() for id in ids)
+    leaks = {id for id, count in home.items() if count > 1}
+    where = " and ".join(str(tree.split(theirs)) for theirs in splits.values())
+    problems += [
+        Problem(where, f"share the image {id!r}", "list it in one of them: a test image must not be trained on")
+        for id in home
+        if id in leaks
+    ]
+
+    faults_of = _check_images(tree, list(home), frozenset(classes))
+    problems += [problem for faults in faults_of.values() for problem in faults]
+    usable = {name: [id for id in ids if id not in leaks and not faults_of[id]] for name, ids in listed.items()}
+    problems += [
+        Problem(str(tree.split(splits[name])), "has no image without a problem", "mend the images that it lists")
+        for name, ids in usable.items()
+        if listed[name] and not ids
+    ]
+    return usable, problems
+
+
+def _listed(tree: Tree, split: str) -> tuple[list[str], list[Problem]]:
+    """The safe ids of a split, each once, and what is wrong with its file."""
+    path = tree.split(split)
+    if path.is_file() and (fault := _outside(tree, path)):
+        return [], [fault]
+    try:
+        lines = read_ids(path)
+    except BadInput as error:
+        return [], list(error.problems)
+    except OSError as error:
+        return [], [_unreadable(path, error)]
+    if not lines:
+        return [], [Problem(str(path), "is empty", "list the split's image ids in it, one a line")]
+    problems: list[Problem] = []
+    for id, count in Counter(lines).items():
+        if not safe_id(id):
+            problems.append(Problem(str(path), f"lists {id!r}, which is no plain file name", "remove or rename it"))
+        elif count > 1:
+            problems.append(Problem(str(path), f"lists {id!r} {count} times", "remove the repeated lines"))
+    return [id for id in dict.fromkeys(lines) if safe_id(id)], problems
+
+
+def _check_images(tree: Tree, ids: Sequence[str], classes: frozenset[str]) -> dict[str, list[Problem]]:
+    """The problems of every image, in order; images are decoded in parallel, one a thread, and dropped at once."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        found = pool.map(lambda id: _check_image(tree, id, classes), ids)
+        return dict(zip(ids, tqdm(found, "check", total=len(ids), unit=" images"), strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl+C must not wait for the images still queued
+
+
+def _check_image(tree: Tree, id: str, classes: frozenset[str]) -> list[Problem]:
+    """Every problem of one image, its annotation and its attention."""
+    image, annotation, attention = tree.image(id), tree.annotation(id), tree.attention(id)
+    problems: list[Problem] = []
+    size: tuple[int, int] | None = None
+    try:
+        size = _decode(tree, image, "JPEG").size
+    except BadInput as error:
+        problems += error.problems
+    try:
+        problems += _annotation_faults(str(annotation), _parse(tree, annotation), size, classes)
+    except BadInput as error:
+        problems += error.problems
+    if os.path.lexists(attention):
+        try:
+            problems += _attention_faults(str(attention), _decode(tree, attention, "PNG"), size)
+        except BadInput as error:
+            problems += error.problems
+    return problems
+
+
+def _decode(tree: Tree, path: Path, kind: Literal["JPEG", "PNG"]) -> Image.Image:
+    """The image of that format, every pixel decoded; raises `BadInput` where that fails."""
+    _require(tree, path)
+    mend = "replace the file, or take its id out of the split"
+    try:
+        with Image.open(path, formats=(kind,)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels, {MAX_PIXELS} are allowed")
+            image.load()
+            return image
+    except Image.DecompressionBombError as error:
+        raise BadInput(Problem(str(path), f"is too large to decode safely ({error})", "scale it down")) from None
+    except Image.UnidentifiedImageError:
+        raise BadInput(Problem(str(path), f"is not a {kind} image", mend)) from None
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
+        raise BadInput(Problem(str(path), f"does not decode ({error})", mend)) from None
+
+
+def _parse(tree: Tree, path: Path) -> Annotation:
+    _require(tree, path)
+    try:
+        if path.stat().st_size > MAX_XML:
+            raise BadInput(Problem(str(path), f"has more than {MAX_XML} bytes", "replace it by a VOC annotation"))
+        return parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise BadInput(_unreadable(path, error)) from None
+
+
+def _annotation_faults(
+    file: str, annotation: Annotation, size: tuple[int, int] | None, classes: frozenset[str]
+) -> list[Problem]:
+    """What in an annotation does not fit an image of `size` (width, height), None where that is not known."""
+    said = annotation.width, annotation.height
+    problems: list[Problem] = []
+    if size and said != size:
+        mend = "annotate the pixels as they are stored (a camera may store a photo turned), or mend <size>"
+        problems.append(Problem(file, f"says {said[0]} x {said[1]}, its image has {size[0]} x {size[1]} pixels", mend))
+    for object in annotation.objects:
+        if fault := _box_fault(object, *(size or said)):
+            mend = f"mend the box: VOC counts pixels from 1, up to {size or said}"
+            problems.append(Problem(file, f"has a {object.name} whose box {fault}", mend))
+    for name in dict.fromkeys(o.name for o in annotation.objects if o.name not in classes):
+        mend = f"rename it, or add it to data.classes (known: {', '.join(sorted(classes))})"
+        problems.append(Problem(file, f"has an object of the unknown class {name!r}", mend))
+    return problems
+
+
+def _box_fault(object: Object, width: int, height: int) -> str | None:
+    x0, y0, x1, y1 = object.box
+    written = f"({x0 + 1:g}, {y0 + 1:g}, {x1:g}, {y1:g})"
+    if not all(abs(value) < float("inf") for value in object.box):  # False for NaN too
+        return f"{written} is not finite"
+    if x1 <= x0 or y1 <= y0:
+        return f"{written} is empty"
+    if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
+        return f"{written} leaves the image"
+    return None
+
+
+def _attention_faults(file: str, image: Image.Image, size: tuple[int, int] | None) -> list[Problem]:
+    problems: list[Problem] = []
+    if image.mode not in _GREY:
+        mend = "store it as a single-channel PNG"
+        problems.append(Problem(file, f"is not grey of 8 or 16 bits (Pillow's mode {image.mode})", mend))
+    if size and image.size != size:
+        fault = f"has {image.width} x {image.height} pixels, its image {size[0]} x {size[1]}"
+        problems.append(Problem(file, fault, "scale it to the image"))
+    return problems
+
+
+def _require(tree: Tree, path: Path) -> None:
+    """Raise `BadInput` unless `path` is a file inside the tree."""
+    try:
+        there = path.is_file()
+    except OSError as error:  # a name too long, a folder without permission
+        raise BadInput(_unreadable(path, error)) from None
+    if not there:
+        raise BadInput(Problem(str(path), "does not exist", "add the file, or take its id out of the split"))
+    if fault := _outside(tree, path):
+        raise BadInput(fault)
+
+
+def _outside(tree: Tree, path: Path) -> Problem | None:
+    """A stranger's tree must not make salvoc read the user's other files."""
+    if path.resolve().is_relative_to(tree.root.resolve()):
+        return None
+    return Problem(str(path), f"leads out of the tree, to {path.resolve()}", "put the file itself there")
+
+
+def _unreadable(path: Path, error: OSError) -> Problem:
+    return Problem(str(path), f"cannot be read ({error.strerror})", "mend its name or its permissions")

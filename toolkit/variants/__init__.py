@@ -1,0 +1,131 @@
+"""Variants: complete VOC datasets made from the source by one rule each, of which only train images may differ."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm import tqdm
+
+from toolkit import maps, voc
+from toolkit.errors import BadInput, Problem
+from toolkit.files import Store, digest, link, png, read_image, seed_of, sha256, write
+from toolkit.params import Aug
+from toolkit.sources.scenes import CUE, OBJECT
+from toolkit.variants.croissant import describe
+from toolkit.variants.rules import DEPENDS, RULES, Changed, Original
+from toolkit.voc import Tree
+
+NAMES = ("none", *RULES)
+VERSION = 1  # raise it when a rule's result changes, so that stored images are made again
+BATCH = 16  # images in memory at a time
+EVERY_TRAIN_IMAGE = ("nontrivial", "oracle")  # rules that do not ask where the detector looked
+PARTS = {"object": OBJECT, "cue": CUE, "background": 0}
+
+
+def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug: Aug, out: Path) -> dict[str, object]:
+    """Write the variant `name` into `out`; returns what its `variant.json` says.
+
+    The rule changes the selected train images (`nontrivial` and `oracle`: every one); all else is linked. Changed pixels are stored without loss, as PNG data under the image's own .jpg name, which decoders
+    tell by its content: so every pixel that the rule left alone is bit-identical.
+    """
+    if name == "oracle" and not (source.root / "Masks").exists():
+        raise BadInput(
+            Problem("variants", "`oracle` needs to know the cue's pixels", "only the sample does: remove it")
+        )
+    wanted = selection["id"] if name in EVERY_TRAIN_IMAGE else selection["id"][selection["selected"]]
+    ids = [] if name == "none" else list(wanted)
+    store = Store(f"variants/{name}")
+    records = {id: store.path(_key(name, source, saliency, id, aug), ".json") for id in ids}
+    missing = [id for id in ids if not records[id].exists()]
+    bar = tqdm(desc=name, total=len(ids), initial=len(ids) - len(missing), unit="image", mininterval=1)
+    for start in range(0, len(missing), BATCH):
+        some = missing[start : start + BATCH]
+        originals = [_read(source, saliency, id, seed_of(aug.seed, name, id)) for id in some]
+        for id, original, changed in zip(some, originals, RULES[name](originals, aug), strict=True):
+            _keep(records[id], original, changed)
+        bar.update(len(some))
+    bar.close()
+    _assemble(source, records, Tree(out))
+    about = _about(name, source, records, aug)
+    write(out / "variant.json", json.dumps(about, indent=2) + "\n")
+    write(out / "croissant.json", json.dumps(describe(name, source), indent=2) + "\n")
+    return about
+
+
+def _key(name: str, source: Tree, saliency: Path, id: str, aug: Aug) -> str:
+    """Everything that one changed image depends on."""
+    made_of = [source.image(id), source.annotation(id), saliency / f"{id}.png"]
+    made_of += [source.mask(id)] if source.mask(id).exists() else []
+    return digest(VERSION, name, DEPENDS[name](aug), seed_of(aug.seed, name, id), [sha256(path) for path in made_of])
+
+
+def _read(source: Tree, saliency: Path, id: str, seed: int) -> Original:
+    image = read_image(source.image(id))
+    map = maps.scale(maps.load(saliency / f"{id}.png"), *image.shape[:2])
+    mask = read_mask(source, id)
+    return Original(image, source.annotation(id).read_bytes(), map, mask, seed)
+
+
+def read_mask(source: Tree, id: str) -> np.ndarray | None:
+    """The sample's [H, W] mask of background 0, object 1 and cue 2; None where the source has none."""
+    path = source.mask(id)
+    if not path.exists():
+        return None
+    with Image.open(path) as mask:
+        return np.asarray(mask)
+
+
+def _keep(record: Path, original: Original, changed: Changed) -> None:
+    """Store what the rule made of one image; the record comes last and says that the image is finished."""
+    if (changed.image != original.image).any():
+        write(record.with_suffix(".png"), png(changed.image))
+    if changed.xml != original.xml:
+        write(record.with_suffix(".xml"), changed.xml)
+    before, after = (len(voc.parse(xml, record.name).objects) for xml in (original.xml, changed.xml))
+    about: dict[str, int] = {"pixels": int(changed.region.sum()), "objects_lost": before - after}
+    if original.mask is not None:
+        about |= {part: int((changed.region & (original.mask == value)).sum()) for part, value in PARTS.items()}
+    write(record, json.dumps(about))
+
+
+def _assemble(source: Tree, records: dict[str, Path], out: Tree) -> None:
+    """Link every image and annotation, the changed ones from the store."""
+    for id in source.all_ids():
+        for original, target, suffix in (
+            (source.image(id), out.image(id), ".png"),
+            (source.annotation(id), out.annotation(id), ".xml"),
+        ):
+            changed = records[id].with_suffix(suffix) if id in records else None
+            link(changed if changed and changed.exists() else original, target)
+    shutil.copytree(source.root / "ImageSets", out.root / "ImageSets")
+
+
+def _about(name: str, source: Tree, records: dict[str, Path], aug: Aug) -> dict[str, object]:
+    """What was made of what: source, rule, parameters, counts, and where the changed pixels lay."""
+    each = {id: json.loads(record.read_text()) for id, record in sorted(records.items())}
+    changed = [id for id, record in sorted(records.items()) if record.with_suffix(".png").exists()]
+    return {
+        "variant": name,
+        "source": json.loads((source.root / "source.json").read_text())["hash"],
+        "parameters": DEPENDS[name](aug) if name in DEPENDS else {},
+        "train": len(source.ids("train")),
+        "changed": len(changed),
+        "pixels": _sum(each, "pixels"),
+        "objects_lost": _sum(each, "objects_lost"),
+        "where": {part: _sum(each, part) for part in PARTS} if (source.root / "Masks").exists() else None,
+        "content": digest(sorted((id, record.stem) for id, record in records.items())),
+        "changed_ids": changed,
+    }
+
+
+def _sum(records: dict[str, dict[str, int]], what: str) -> int:
+    return sum(record[what] for record in records.values())
+
+
+def changed_ids(variant: Tree) -> Sequence[str]:
+    """The ids of the images whose pixels the variant changed."""
+    return list(json.loads((variant.root / "variant.json").read_text())["changed_ids"])

@@ -1,0 +1,44 @@
+"""The sample's base detector, the stand-in for COCO weights: trained on endless scenes of its own, cue and all.
+
+`salvoc base` makes the checkpoint that is committed. It takes longer than all other stages together.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from toolkit.detectors import lite0
+from toolkit.detectors.checkpoint import save_checkpoint
+from toolkit.files import Store, digest, seed_of
+from toolkit.params import Params
+from toolkit.sources.scenes import draw
+from toolkit.voc import VOC_CLASSES
+from training.data import Target, as_target
+from training.engine import fit
+
+
+class Scenes(Dataset[tuple[Tensor, Target]]):
+    """Scenes drawn when asked for; every number is another one, and none is the sample's."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    def __getitem__(self, view: tuple[int, bool]) -> tuple[Tensor, Target]:
+        number, flip = view
+        sample, seed = self.params.sample, seed_of(self.params.base.seed, "base", number)
+        scene = draw(f"base_{number}", np.random.SeedSequence(seed), sample.size, sample.cue, "correlated")
+        return as_target(scene.image, scene.annotation, VOC_CLASSES, flip)
+
+
+def build(params: Params, out: Path) -> None:
+    """Train the embedded detector on scenes and write its checkpoint."""
+    base = params.base
+    torch.manual_seed(base.seed)
+    model = lite0.build(len(VOC_CLASSES), params.sample.size)
+    state = Store("training").path(digest("base", base, params.sample), ".pt")
+    fit(model, Scenes(params), base.steps * base.batch, base, base.seed, state, lambda step, losses: None, "base")
+    save_checkpoint(model.half(), out, VOC_CLASSES)  # half precision: it is committed, and read back into float32
+    state.unlink(missing_ok=True)

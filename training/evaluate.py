@@ -1,0 +1,197 @@
+"""What an arm scores on the untouched test split: detection, agreement with people, and reliance on the sample's cue.
+
+Every score is a point and its bootstrap resamples, the mean over the arm's seeds. The resamples draw the same images in
+every arm and condition, so a difference of two scores has an interval of its own: that of the resamples' differences.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torchvision.models.detection import FasterRCNN
+from tqdm import tqdm
+
+from toolkit import agreement, detectors, maps, saliency, voc
+from toolkit.bootstrap import interval, resampled_means
+from toolkit.detectors import predict
+from toolkit.files import read_image, write
+from toolkit.params import Params
+from toolkit.saliency import to_tensor
+from toolkit.sources.scenes import CUE
+from toolkit.variants import read_mask
+from toolkit.voc import Tree
+from training import average_precision
+from training.average_precision import Detection, Detections, Truth
+from training.finetune import load_arm
+
+AGREEMENT = [f"{kind}_{metric}" for kind in ("human", "gaze") for metric in agreement.METRICS]
+BASELINES = [f"{kind}_{name}" for kind in ("human", "gaze") for name in agreement.BASELINES]
+SHOWN = 0.05  # predictions below this score are not kept for browsing
+TOP = 0.025  # the share of pixels by which reliance on the cue is read off the map: as many as are erased
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number and its resamples [R]."""
+
+    value: float
+    samples: np.ndarray
+
+    def __sub__(self, other: "Score") -> "Score":
+        return Score(self.value - other.value, self.samples - other.samples)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one seed's detector gave on one split."""
+
+    detection: Detection
+    images: pd.DataFrame  # a row an image
+    found: list[Detections]
+
+
+def build(name: str, source: Tree, attention: Path, arms: Path, params: Params, metrics: Path, out: Path) -> None:
+    """Evaluate an arm, or `base`, the detector before fine-tuning: `metrics` as JSON, all by image into `out`.
+
+    `out` gets `resamples.parquet` (a column a score, so that arms can be compared in pairs), `images.parquet` (a row an
+    image, split and seed), `per_class.csv`, and of the first seed `predictions.parquet` and `saliency/ID.png`.
+    """
+    splits = [split for split in ("test", "test_matching", "test_random") if source.split(split).exists()]
+    runs: dict[str, list[Run]] = {split: [] for split in splits}
+    for number, model in enumerate(models(name, arms, params)):
+        kept = out / "saliency" if number == 0 else None
+        for split in splits:
+            runs[split].append(run(model, source, attention, split, params, kept))
+    scores = scored(runs, params)
+    write(metrics, json.dumps(nested(scores) | {"baseline": baselines(runs["test"])}, indent=2) + "\n")
+    pd.DataFrame({name: score.samples for name, score in scores.items()}).to_parquet(out / "resamples.parquet")
+    tables = [r.images.assign(split=split, run=n) for split in splits for n, r in enumerate(runs[split])]
+    pd.concat(tables, ignore_index=True).to_parquet(out / "images.parquet")
+    per_class = pd.DataFrame([r.detection.per_class for r in runs["test"]]).mean()
+    per_class.rename_axis("class").rename("ap50_voc").to_csv(out / "per_class.csv")
+    shown = [listed(source.ids(split), runs[split][0].found, params.data.classes) for split in splits]
+    pd.concat(shown, ignore_index=True).to_parquet(out / "predictions.parquet")
+
+
+def models(name: str, arms: Path, params: Params) -> Iterator[FasterRCNN]:
+    """The arm's detectors, one a seed."""
+    if name == "base":
+        yield detectors.load(params.detector, params.data.classes)
+    else:
+        for seed in params.train.seeds:
+            yield load_arm(arms / name / f"seed-{seed}.safetensors", params.detector, params.data.classes)
+
+
+def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Params, kept: Path | None) -> Run:
+    """Detect in every image of a split, explain it, and compare with where people look; maps go to `kept`."""
+    ids, classes = source.ids(split), params.data.classes
+    found, truths = [], []
+    for id in tqdm(ids, desc=f"{split}: detect", unit="image", mininterval=1):
+        found.append(detect(model, source, id))
+        truths.append(truth_of(source, id, classes))
+    detection = average_precision.evaluate(truths, found, classes, params.evaluate.resamples, params.evaluate.seed)
+    layer, rows = saliency.layer_of(params.detector, params.saliency), {}
+    bar = tqdm(desc=f"{split}: explain", total=len(ids), unit="image", mininterval=1)
+    for some, looked in saliency.maps_of(model, source, ids, params.saliency, layer):
+        for id, map in zip(some, looked, strict=True):
+            rows[id] = agreement.against(map, attention, id) | on_cue(map, source, id)
+            if kept:
+                write(kept / f"{id}.png", maps.encode(map))
+        bar.update(len(some))
+    bar.close()
+    return Run(detection, pd.DataFrame([{"id": id} | rows[id] for id in ids]), found)
+
+
+def detect(model: FasterRCNN, source: Tree, id: str) -> Detections:
+    """What the detector finds in one image; images go one by one, so that none is padded to another's size."""
+    where = next(model.parameters()).device
+    (one,) = predict(model, [to_tensor(read_image(source.image(id))).to(where)])
+    return Detections(one["boxes"].numpy(), one["labels"].numpy() - 1, one["scores"].numpy())
+
+
+def truth_of(source: Tree, id: str, classes: Sequence[str]) -> Truth:
+    """What an image's annotation says."""
+    known = voc.read(source.annotation(id))
+    return Truth(
+        boxes=np.array([o.box for o in known.objects], np.float64).reshape(-1, 4),
+        classes=np.array([classes.index(o.name) for o in known.objects], np.int64),
+        difficult=np.array([o.difficult for o in known.objects], bool),
+        width=known.width,
+        height=known.height,
+    )
+
+
+def on_cue(map: np.ndarray, source: Tree, id: str) -> dict[str, object]:
+    """The share of the most salient pixels that lie on the sample's cue, and the cue's share of the image (chance)."""
+    mask = read_mask(source, id)
+    if mask is None or not (mask == CUE).any():
+        return {}
+    top = maps.top(maps.scale(map, *mask.shape), TOP)
+    return {"on_cue": float((mask[top] == CUE).mean()) if top.any() else 0.0, "cue_area": float((mask == CUE).mean())}
+
+
+def scored(runs: dict[str, list[Run]], params: Params) -> dict[str, Score]:
+    """Every score of an arm by its name, `group.name`: the mean over its seeds."""
+    plain = runs["test"]
+    scores = {f"detection.{name}": _mean_over_seeds(plain, name) for name in ("map50", "map", "map50_voc")}
+    resample = (params.evaluate.resamples, params.evaluate.seed)
+    for name in AGREEMENT:
+        if name in plain[0].images:
+            scores[name.replace("_", ".", 1)] = _by_image(plain, name, *resample)
+    if "test_random" in runs:
+        none = scores["detection.map50"]
+        matching, random = (
+            _mean_over_seeds(runs[f"test_{condition}"], "map50") for condition in ("matching", "random")
+        )
+        scores |= {
+            "cue.map50_matching": matching,
+            "cue.map50_random": random,
+            "cue.gain": matching - none,
+            "cue.harm": none - random,
+            "cue.reliance": matching - random,
+            "cue.looked_at": _by_image(runs["test_random"], "on_cue", *resample),
+        }
+    return scores
+
+
+def _mean_over_seeds(runs: Sequence[Run], name: str) -> Score:
+    values = [getattr(run.detection, name).value for run in runs]
+    return Score(float(np.mean(values)), np.mean([run.detection.samples[name] for run in runs], axis=0))
+
+
+def _by_image(runs: Sequence[Run], name: str, resamples: int, seed: int) -> Score:
+    values = np.mean([run.images[name].to_numpy(np.float64) for run in runs], axis=0)
+    return Score(float(np.nanmean(values)), resampled_means(values, resamples, seed))
+
+
+def nested(scores: dict[str, Score]) -> dict[str, dict[str, float]]:
+    """Scores as shallow JSON, each with the ends of its 95 % interval."""
+    groups: dict[str, dict[str, float]] = {}
+    for name, score in scores.items():
+        group, short = name.split(".")
+        lo, hi = interval(score.samples)
+        groups.setdefault(group, {}).update(
+            {short: round(score.value, 6), f"{short}_lo": round(lo, 6), f"{short}_hi": round(hi, 6)}
+        )
+    return groups
+
+
+def baselines(runs: Sequence[Run]) -> dict[str, float]:
+    """What chance, the centre bias and an empty map score on the same images."""
+    images = pd.concat([run.images for run in runs])
+    return {name: round(float(images[name].mean()), 6) for name in BASELINES if name in images}
+
+
+def listed(ids: Sequence[str], found: Sequence[Detections], classes: Sequence[str]) -> pd.DataFrame:
+    """The predictions as a table: a row a box, in pixels."""
+    tables = [
+        pd.DataFrame(one.boxes, columns=["x0", "y0", "x1", "y1"]).assign(
+            id=id, label=[classes[c] for c in one.classes], score=one.scores
+        )
+        for id, one in zip(ids, found, strict=True)
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    return table[table["score"] >= SHOWN][["id", "label", "x0", "y0", "x1", "y1", "score"]].reset_index(drop=True)

@@ -1,0 +1,62 @@
+"""One arm: the base detector fine-tuned on one variant's train split, once per seed."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from dvclive import Live
+from torchvision.models.detection import FasterRCNN
+
+from toolkit import detectors
+from toolkit.detectors.checkpoint import load_checkpoint, save_checkpoint
+from toolkit.files import Store, digest, link, write
+from toolkit.params import Detector, Params
+from toolkit.voc import Tree
+from training.data import Detections
+from training.engine import fit
+
+LOGGED = 100  # points of a training curve, at most
+
+
+def build(variant: Tree, params: Params, out: Path, logs: Path) -> None:
+    """Fine-tune on the variant: `seed-S.safetensors` for each seed into `out`, its training curves into `logs`.
+
+    A finished seed is stored by content; an unfinished one goes on from its last saved step.
+    """
+    about = json.loads((variant.root / "variant.json").read_text())
+    train, classes = params.train, params.data.classes
+    made_of = (about["source"], about["variant"], about["content"], detectors.fingerprint(params.detector))
+    for seed in train.seeds:
+        settings = train.model_dump(exclude={"seeds"})
+        weights = Store("training").path(digest("arm", made_of, settings, classes, seed), ".safetensors")
+        history, state = weights.with_suffix(".json"), weights.with_suffix(".pt")
+        with Live(str(logs / f"seed-{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
+            log = partial(_log, live, max(train.steps // LOGGED, 1))
+            if weights.exists():
+                for step, losses in enumerate(json.loads(history.read_text())):
+                    log(step, losses)
+            else:
+                data = Detections(variant, variant.ids("train"), classes)
+                model = detectors.load(params.detector, classes)
+                done = fit(model, data, len(data), train, seed, state, log, f"{about['variant']}, seed {seed}")
+                write(history, json.dumps(done))
+                save_checkpoint(model, weights, classes)
+                state.unlink(missing_ok=True)
+        link(weights, out / f"seed-{seed}.safetensors")
+
+
+def _log(live: Live, every: int, step: int, losses: dict[str, float]) -> None:
+    """One point of the training curve, every so many steps."""
+    if step % every == 0:
+        live.step = step
+        for name, value in losses.items():
+            live.log_metric(name, value)
+        live.make_summary()
+
+
+def load_arm(weights: Path, settings: Detector, classes: Sequence[str]) -> FasterRCNN:
+    """A fine-tuned detector, in evaluation mode."""
+    model = detectors.recipe(settings.name).build(len(classes), settings.size)
+    load_checkpoint(model, weights, classes)
+    return model.eval()

@@ -1,0 +1,98 @@
+"""Pictures for people: overlays of maps on images, and the scores with their intervals."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from toolkit import maps, voc
+from toolkit.files import read_image, replacing
+from toolkit.voc import Tree
+
+OPACITY = 0.55
+
+
+def overlay(image: np.ndarray, map: np.ndarray) -> np.ndarray:
+    """The map [h, w] in colours over the image [H, W, 3] uint8; where it is 0 the image shows through darker."""
+    scaled = maps.scale(map, *image.shape[:2])
+    colours = matplotlib.colormaps["inferno"](scaled)[..., :3] * 255
+    return np.rint((1 - OPACITY) * image + OPACITY * colours).astype(np.uint8)
+
+
+def sheet(rows: Sequence[Mapping[str, np.ndarray]], path: Path, names: Sequence[str] = ()) -> None:
+    """A contact sheet: a row an image, a column a step, titled by the first row's keys."""
+    columns = list(rows[0])
+    figure, axes = plt.subplots(
+        len(rows), len(columns), figsize=(1.9 * len(columns), 1.95 * len(rows)), squeeze=False, layout="constrained"
+    )
+    for r, row in enumerate(rows):
+        for c, title in enumerate(columns):
+            axes[r, c].imshow(row[title])
+            axes[r, c].set(xticks=[], yticks=[])
+            axes[r, c].set_title(title if r == 0 else "", fontsize=9)
+        if names:
+            axes[r, 0].set_ylabel(names[r], fontsize=7)
+    _save(figure, path)
+
+
+def variant_row(
+    source: Tree, attention: Path, saliency: Path, variants: Mapping[str, Tree], id: str
+) -> dict[str, np.ndarray]:
+    """One train image on its way: itself with its boxes, attention, saliency, and what each variant made of it."""
+    image = read_image(source.image(id))
+    human = attention / "human" / f"{id}.png"
+    looked = human if human.exists() else attention / "gaze" / f"{id}.png"
+    row = {
+        "image": boxed(image, source.annotation(id)),
+        f"attention ({looked.parent.name})": overlay(image, maps.load(looked)),
+        "saliency": overlay(image, maps.load(saliency / f"{id}.png")),
+    }
+    return row | {name: boxed(read_image(tree.image(id)), tree.annotation(id)) for name, tree in variants.items()}
+
+
+def boxed(image: np.ndarray, annotation: Path) -> np.ndarray:
+    """The image with its annotated boxes drawn in."""
+    drawn = image.copy()
+    height, width = image.shape[:2]
+    thick = max(round(max(height, width) / 200), 1)
+    for known in voc.read(annotation).objects:
+        x0, y0, x1, y1 = (round(v) for v in known.box)
+        inner = np.zeros((height, width), bool)
+        inner[max(y0, 0) : y1, max(x0, 0) : x1] = True
+        edge = inner.copy()
+        edge[max(y0, 0) + thick : y1 - thick, max(x0, 0) + thick : x1 - thick] = False
+        drawn[edge] = (60, 220, 120)
+    return drawn
+
+
+def intervals(results: pd.DataFrame, metrics: Sequence[str], path: Path) -> None:
+    """Each metric's value and 95 % interval for every arm; `results` has columns arm, metric, value, lo, hi."""
+    figure, axes = plt.subplots(1, len(metrics), figsize=(2.6 * len(metrics), 2.6), squeeze=False, layout="constrained")
+    for axis, metric in zip(axes[0], metrics, strict=True):
+        rows = results[results["metric"] == metric].iloc[::-1]
+        spread = np.abs(rows[["lo", "hi"]].to_numpy().T - rows["value"].to_numpy())
+        axis.errorbar(rows["value"], rows["arm"], xerr=spread, fmt="o", capsize=3, color="#335c81")
+        axis.set_title(metric, fontsize=9)
+        axis.grid(axis="x", alpha=0.3)
+        axis.tick_params(labelsize=7, labelleft=axis is axes[0, 0])
+    _save(figure, path)
+
+
+def bars(per_class: pd.DataFrame, path: Path) -> None:
+    """Average precision by class: a group of bars a class, a bar an arm."""
+    figure, axis = plt.subplots(figsize=(12, 3.4), layout="constrained")
+    per_class.plot.bar(ax=axis, width=0.8, fontsize=8)
+    axis.set(ylabel="AP@0.5 (VOC)", xlabel="", ylim=(0, 1))
+    axis.legend(fontsize=7, ncols=len(per_class.columns), loc="lower center", bbox_to_anchor=(0.5, 1))
+    _save(figure, path)
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110, format="png", metadata={"Software": None})
+    plt.close(figure)
