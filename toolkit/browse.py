@@ -39,7 +39,7 @@ SOURCE = "source"  # what `variant` says of an image that no variant changed
 def connect(folder: Path | None = None) -> ModuleType:
     """FiftyOne, connected to FIFTYONE_DATABASE_URI, else to a database in `folder` (none: gone when the process ends).
 
-    A process has one database, and the first call decides: what `load` imports after a `build` is gone with the process.
+    A process has one database and the first call decides: what `load` imports after a `build` goes with the process.
     """
     for name, value in {"DO_NOT_TRACK": "true", "DATABASE_VALIDATION": "false"}.items():
         os.environ.setdefault(f"FIFTYONE_{name}", value)
@@ -83,11 +83,11 @@ def build(
 
     def samples() -> "Iterator[fiftyone.Sample]":
         for row in rows.to_dict("records"):
-            sample = _sample(fo, source, row["id"], SOURCE)
+            sample = voc_sample(fo, source, row["id"], SOURCE)
             tested = pd.isna(row["selected"])  # selection is over the train images
             sample.tags = [row["split"], *([] if tested or not row["selected"] else ["selected"])]
             for name in (*SCORES, "selected", "reason"):
-                sample[name] = None if pd.isna(row[name]) else row[name]
+                sample[name] = None if pd.isna(row.get(name)) else row[name]
             for field, folder in stored.items():
                 sample[field] = _heatmap(fo, sample, folder / f"{row['id']}.png", out, place / "fields" / field)
             for field, (frame, indices) in found.items():
@@ -95,7 +95,7 @@ def build(
                     sample[field] = _predicted(fo, sample, frame.iloc[indices.get(row["id"], [])])
             yield sample
         for name, tree, id in changed:
-            sample = _sample(fo, tree, id, name)
+            sample = voc_sample(fo, tree, id, name)
             sample.tags = [f"variant:{name}"]
             yield sample
 
@@ -141,13 +141,13 @@ def open_app(dataset: "fiftyone.Dataset", port: int) -> tuple[str, subprocess.Po
     except OSError as error:
         raise BadInput(Problem(f"port {port}", f"cannot be used ({error.strerror})", "choose another port")) from None
     command = [sys.executable, "main.py", "--address", "127.0.0.1", "--port", str(port)]
-    server = mongod.bound(command, Path(SERVER_DIR))
+    server = mongod.bound(command, Path(SERVER_DIR), "KILL")  # politely, it waits half a minute for its database
     if not mongod.answers(server, port, PATIENCE):
         raise RuntimeError(f"the App's server does not answer (exit status {server.poll()}): {' '.join(command)}")
-    return f"http://127.0.0.1:{port}/datasets/{quote(dataset.slug)}", server
+    return f"http://127.0.0.1:{port}/datasets/{quote(dataset.name)}", server
 
 
-def _sample(fo: ModuleType, tree: Tree, id: str, variant: str) -> "fiftyone.Sample":
+def voc_sample(fo: ModuleType, tree: Tree, id: str, variant: str) -> "fiftyone.Sample":
     """An image of a VOC tree and its objects."""
     path = tree.image(id)
     with Image.open(path) as image:

@@ -1,5 +1,6 @@
 """`salvoc`: one command per stage of the pipeline, and what people do around it."""
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Collection
@@ -49,8 +50,9 @@ def source() -> None:
     from toolkit import sources
     from toolkit.files import new_folder
 
+    params = _params()
     with new_folder(SOURCE) as out:
-        about = sources.build(_params(), out)
+        about = sources.build(params, out)
     typer.echo(f"{about['images']} images from {about['source']!r}")
 
 
@@ -69,8 +71,9 @@ def attention() -> None:
     from toolkit.files import new_folder
     from toolkit.voc import Tree
 
+    params = _params()
     with new_folder(ATTENTION) as out:
-        build(Tree(SOURCE), _params().attention.predictor, out)
+        build(Tree(SOURCE), params.attention.predictor, out)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -203,7 +206,10 @@ def open_app(
         raise BadInput(
             Problem(str(FIFTYONE), "does not exist yet", "`dvc repro browse` makes it, `dvc pull` fetches it")
         )
-    browse.open_app(browse.load(FIFTYONE, "salvoc"), port)
+    address, server = browse.open_app(browse.load(FIFTYONE, "salvoc"), port)
+    typer.echo(f"The App is at {address} (Ctrl-C ends it)")
+    with contextlib.suppress(KeyboardInterrupt):
+        server.wait()
 
 
 @app.command(rich_help_panel=AROUND)

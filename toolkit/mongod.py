@@ -28,7 +28,7 @@ ANSWER = 5  # seconds that a running database may take
 IN_USE = 100  # mongod's exit status where another one holds its folder
 
 # A child outlives its parent. This shell holds a pipe from the parent, which closes however the parent ends.
-_UNTIL_PARENT_ENDS = 'exec 3<&0; "$@" 3<&- & child=$!; (cat <&3 >/dev/null; kill "$child") & wait "$child"'
+_UNTIL_PARENT_ENDS = 'exec 3<&0; "$@" 3<&- & child=$!; (cat <&3 >/dev/null; kill -s "$0" "$child") & wait "$child"'
 
 
 def mongod() -> tuple[str, str]:
@@ -73,10 +73,13 @@ def start(folder: Path | None) -> None:
     os.environ["FIFTYONE_DATABASE_URI"] = f"mongodb://127.0.0.1:{port}"
 
 
-def bound(command: Sequence[str], folder: Path | None = None) -> subprocess.Popen[bytes]:
-    """Run a command in `folder` until it ends or this process does, by kill -9 too; Ctrl-C does not reach it."""
+def bound(command: Sequence[str], folder: Path | None = None, signal: str = "TERM") -> subprocess.Popen[bytes]:
+    """Run a command in `folder` until it ends or this process does, by kill -9 too; then it gets the signal.
+
+    Ctrl-C does not reach it.
+    """
     process = subprocess.Popen(
-        ["sh", "-c", _UNTIL_PARENT_ENDS, "sh", *command],
+        ["sh", "-c", _UNTIL_PARENT_ENDS, signal, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -86,7 +86,10 @@ def models(name: str, arms: Path, params: Params) -> Iterator[FasterRCNN]:
 
 
 def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Params, kept: Path | None) -> Run:
-    """Detect in every image of a split, explain it, and compare with where people look; maps go to `kept`."""
+    """Detect in every image of a split, explain it, and compare with where people look; maps go to `kept`.
+
+    The sample's splits with a cue are asked another thing: how much the detector looks at it.
+    """
     ids, classes = source.ids(split), params.data.classes
     found, truths = [], []
     for id in tqdm(ids, desc=f"{split}: detect", unit="image", mininterval=1):
@@ -97,7 +100,7 @@ def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Pa
     bar = tqdm(desc=f"{split}: explain", total=len(ids), unit="image", mininterval=1)
     for some, looked in saliency.maps_of(model, source, ids, params.saliency, layer):
         for id, map in zip(some, looked, strict=True):
-            rows[id] = agreement.against(map, attention, id) | on_cue(map, source, id)
+            rows[id] = agreement.against(map, attention, id) if split == "test" else on_cue(map, source, id)
             if kept:
                 write(kept / f"{id}.png", maps.encode(map))
         bar.update(len(some))
@@ -127,7 +130,7 @@ def truth_of(source: Tree, id: str, classes: Sequence[str]) -> Truth:
 def on_cue(map: np.ndarray, source: Tree, id: str) -> dict[str, object]:
     """The share of the most salient pixels that lie on the sample's cue, and the cue's share of the image (chance)."""
     mask = read_mask(source, id)
-    if mask is None or not (mask == CUE).any():
+    if mask is None:
         return {}
     top = maps.top(maps.scale(map, *mask.shape), TOP)
     return {"on_cue": float((mask[top] == CUE).mean()) if top.any() else 0.0, "cue_area": float((mask == CUE).mean())}

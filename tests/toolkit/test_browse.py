@@ -33,7 +33,7 @@ import sys
 from pathlib import Path
 from toolkit import browse
 root = Path(sys.argv[1])
-url, server = browse.open_app(browse.load(root / "datasets/fiftyone", "shown", root=root), int(sys.argv[2]))
+url, server = browse.open_app(browse.load(root / "datasets/fiftyone", "shown here", root=root), int(sys.argv[2]))
 print(url, flush=True)
 server.wait()
 """
@@ -286,11 +286,11 @@ def test_app_draws_the_heatmaps_over_the_images(app: str) -> None:
             modal.locator(f"[data-cy=checkbox-{field}]").click()
 
         def seen() -> np.ndarray:
-            """The modal's picture: float [H, W, 3]."""
+            """The modal's picture: float [H, W, 3]. A shot in the middle of a drawing can stop it: first some rest."""
+            page.wait_for_timeout(2000)
             shot = modal.locator("[data-cy=modal-looker-container]").screenshot()
             return cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR).astype(float)
 
-        page.wait_for_timeout(1000)
         [bare] = until(lambda: (shot := seen()).std() > 20 and [shot], 30)
 
         def drawn() -> tuple[float, float]:

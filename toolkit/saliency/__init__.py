@@ -51,19 +51,22 @@ def maps_of(
 ) -> Iterator[tuple[list[str], list[np.ndarray]]]:
     """The maps of the images, some at a time.
 
-    Only images of one size share a batch, so none is padded and no map depends on what else is in its batch.
+    A GPU takes `settings.batch` images at once, all of one size, so that none is padded to another's. A CPU gains
+    little from batches, and its convolutions round differently in a batch of another size: it takes images one by
+    one, so that a map is the same to the last bit whatever else is computed.
     """
     if layer not in dict(model.named_modules()):
         raise BadInput(Problem("saliency.layer", f"the detector has no module {layer!r}", "use `default`"))
     where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    at_once = settings.batch if where.type == "cuda" else 1
     model.to(where)
     by_size: dict[tuple[int, int], list[str]] = defaultdict(list)
     for id in ids:
         with Image.open(tree.image(id)) as image:
             by_size[image.size].append(id)
     for same in by_size.values():
-        for start in range(0, len(same), settings.batch):
-            batch = same[start : start + settings.batch]
+        for start in range(0, len(same), at_once):
+            batch = same[start : start + at_once]
             images = [to_tensor(read_image(tree.image(id))).to(where) for id in batch]
             if settings.method == "eigencam" and settings.sign == "objectness":
                 yield batch, eigencam(model, images, layer)
@@ -73,4 +76,4 @@ def maps_of(
 
 def to_tensor(image: np.ndarray) -> Tensor:
     """[H, W, 3] uint8 -> [3, H, W] float32 in 0..1, as detectors take it."""
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
+    return torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1).float() / 255

@@ -19,7 +19,7 @@ METHODS = {
 CONFIDENT = 0.3  # the score above which a detection is explained; the best one is, whatever its score
 
 
-class _Batched(nn.Module):
+class Batched(nn.Module):
     """The detector as the library calls models: one tensor [B, 3, H, W] in."""
 
     def __init__(self, model: FasterRCNN) -> None:
@@ -42,5 +42,5 @@ def library_cam(model: FasterRCNN, image: Tensor, layer: str, method: str) -> np
         return np.zeros(image.shape[-2:], np.float32)
     keep = (found["scores"] >= CONFIDENT) | (found["scores"] == found["scores"].max())
     target = FasterRCNNBoxScoreTarget(labels=found["labels"][keep], bounding_boxes=found["boxes"][keep])
-    with METHODS[method.lower()](_Batched(model), [model.get_submodule(layer)]) as cam:
+    with METHODS[method.lower()](Batched(model), [model.get_submodule(layer)]) as cam:
         return normalise(cam(image[None], targets=[target])[0])

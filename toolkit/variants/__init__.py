@@ -29,8 +29,9 @@ PARTS = {"object": OBJECT, "cue": CUE, "background": 0}
 def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug: Aug, out: Path) -> dict[str, object]:
     """Write the variant `name` into `out`; returns what its `variant.json` says.
 
-    The rule changes the selected train images (`nontrivial` and `oracle`: every one); all else is linked. Changed pixels are stored without loss, as PNG data under the image's own .jpg name, which decoders
-    tell by its content: so every pixel that the rule left alone is bit-identical.
+    The rule changes the selected train images (`nontrivial` and `oracle`: every one); all else is linked. Changed
+    pixels are stored without loss, as PNG data under the image's own .jpg name, which decoders tell by its content: so
+    every pixel that the rule left alone is bit-identical.
     """
     if name == "oracle" and not (source.root / "Masks").exists():
         raise BadInput(

@@ -28,7 +28,7 @@ JITTER = 0.03  # standard deviation, in each step
 RATE = 6e-3  # Adam's
 MEMORY = 20  # steps that the moving average reaches back
 SLOPE = 0.2  # of the leaky ReLU
-SWEEPS = 10  # of Jacobi's method on each level of the smooth extension
+SWEEPS = 20  # of Jacobi's method on each level of the smooth extension
 
 
 def fill(image: np.ndarray, hole: np.ndarray, seed: int, iterations: int, device: str = "cpu") -> np.ndarray:

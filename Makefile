@@ -1,0 +1,47 @@
+# Set-up, the demo and the tests. Needs Python 3.11 or newer (with venv), git and make; everything else is installed here.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test install format lock
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     set up, run the whole study on the embedded sample, print its tables"
+	@echo "make test     set up, then format check, lint, type check and every test"
+	@echo "make install  set up only, into .venv; then: source .venv/bin/activate"
+	@echo "make format   format the code"
+	@echo "make lock     resolve requirements.lock anew from pyproject.toml"
+
+demo: install
+	salvoc doctor
+	dvc repro
+	@cat reports/study/results.md
+	@echo
+	@echo "Pictures:     reports/study/report.html"
+	@echo "Browse:       .venv/bin/salvoc app    (then open http://127.0.0.1:5151)"
+	@echo "Try:          .venv/bin/dvc exp run -S aug.threshold=0.05 && .venv/bin/dvc exp show"
+
+test: install
+	ruff format --check .
+	ruff check .
+	mypy
+	pytest
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("salvoc needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(shell grep '^uv==' requirements.lock)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+format: install
+	ruff format .
+	ruff check --fix .
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra imgaug --upgrade \
+		--no-annotate --no-header pyproject.toml --output-file requirements.lock

@@ -1,0 +1,60 @@
+"""python -m benchmarks.sign: which sign EigenCAM's maps should have, on the train images of datasets/source.
+
+Compares, against human attention, the sign that correlates with the detector's objectness (`saliency.sign:
+objectness`), the sign that pytorch-grad-cam's solver happens to give (`raw`), and the better of both signs for each
+image, which no rule can beat. `selected` is the share of images that aug.threshold would select.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
+from tqdm import tqdm
+
+from toolkit import agreement, detectors, maps, params
+from toolkit.files import read_image
+from toolkit.saliency import layer_of, to_tensor
+from toolkit.saliency.eigencam import explain, oriented, projection
+from toolkit.voc import Tree
+
+
+def main() -> None:
+    settings = params.load()
+    source, layer = Tree("datasets/source"), layer_of(settings.detector, settings.saliency)
+    model = detectors.load(settings.detector, settings.data.classes)
+    scores: dict[str, list[float]] = {"objectness": [], "raw": [], "best": []}
+    differ = []
+    torch.set_grad_enabled(False)
+    for id in tqdm(source.ids("train"), unit="image"):
+        truth = maps.load(Path("datasets/attention/human") / f"{id}.png")
+        activations, objectness, _ = explain(model, [to_tensor(read_image(source.image(id)))], layer)
+        anchored = oriented(projection(activations), objectness)[0].numpy()
+        raw = get_2d_projection(activations.numpy())[0]  # the library's own
+        both = {sign: _iou(sign * anchored, truth) for sign in (1, -1)}
+        differ.append(bool((raw * anchored).sum() < 0))
+        scores["objectness"].append(both[1])
+        scores["raw"].append(both[-1] if differ[-1] else both[1])
+        scores["best"].append(max(both.values()))
+    print(
+        json.dumps(
+            {
+                "images": len(differ),
+                "raw_sign_differs": round(float(np.mean(differ)), 4),
+                "human_iou": {name: round(float(np.mean(some)), 4) for name, some in scores.items()},
+                "selected": {
+                    name: round(float((np.array(some) < settings.aug.threshold).mean()), 4)
+                    for name, some in scores.items()
+                },
+            }
+        )
+    )
+
+
+def _iou(grid: np.ndarray, truth: np.ndarray) -> float:
+    return agreement.iou(maps.scale(maps.normalise(grid.clip(min=0)), *truth.shape), truth)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Fixtures: the project's own params, shrunk, and the parts that many tests read; nothing invented beside them."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from toolkit import params, sources
+from toolkit.files import new_folder
+from toolkit.params import Params
+from toolkit.voc import Tree
+
+ROOT = Path(__file__).parent.parent
+
+
+def shrunk(settings: Params) -> Params:
+    """The real params with fewer and smaller scenes and a few steps of everything."""
+    cue = settings.sample.cue.model_copy(update={"ambiguous": 0.2})
+    return settings.model_copy(
+        update={
+            "sample": settings.sample.model_copy(update={"size": 96, "train": 8, "test": 4, "cue": cue}),
+            "detector": settings.detector.model_copy(update={"size": 96}),
+            "base": settings.base.model_copy(update={"steps": 2, "batch": 2}),
+            "aug": settings.aug.model_copy(
+                update={"threshold": 0.4, "inpaint": settings.aug.inpaint.model_copy(update={"iterations": 3})}
+            ),
+            "train": settings.train.model_copy(update={"steps": 3, "batch": 2}),
+            "evaluate": settings.evaluate.model_copy(update={"resamples": 20}),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def settings() -> Params:
+    return shrunk(params.load(ROOT / "params.yaml"))
+
+
+@pytest.fixture(scope="session")
+def sample(settings: Params, tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """The shrunk sample; tests read it and write elsewhere."""
+    folder = tmp_path_factory.mktemp("sample") / "source"
+    with new_folder(folder) as out:
+        sources.build(settings, out)
+    return Tree(folder)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that the test works in, with a store of its own and the committed base checkpoint."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SALVOC_STORE", raising=False)
+    (tmp_path / "datasets").mkdir()
+    shutil.copyfile(ROOT / "datasets" / "base.safetensors", tmp_path / "datasets" / "base.safetensors")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of real data, where there is one."""
+    if "SALVOC_REAL" not in os.environ:
+        pytest.skip("SALVOC_REAL names no folder of real photographs")
+    return Path(os.environ["SALVOC_REAL"])

@@ -1,0 +1,140 @@
+"""What people do with the project: `dvc repro`, experiments, metrics, a remote; and what a kill leaves behind."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.pipeline.conftest import SHRUNK, Repository, new_repository
+from toolkit.files import sha256
+from toolkit.voc import Tree
+
+Finished = tuple[Repository, str]
+
+
+def stages_run(printed: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", printed))
+
+
+def test_the_whole_study_runs_and_the_base_stage_is_skipped(finished: Finished) -> None:
+    repository, printed = finished
+    ran = stages_run(printed)
+    assert {"source", "attention", "saliency", "agreement", "select", "variant@inpainting", "report", "browse"} <= ran
+    assert "base" not in ran  # its checkpoint is committed
+    text = (repository.root / "reports" / "study" / "results.md").read_text()
+    for arm in ("base", "none", "erasing", "inpainting", "chance", "centre", "constant"):
+        assert f"| {arm} " in text
+    for picture in ("results.png", "agreement_least.png", "agreement_most.png", "per_class.png", "report.html"):
+        assert (repository.root / "reports" / "study" / picture).stat().st_size > 1000
+
+
+def test_metrics_are_shallow_numbers_with_intervals(finished: Finished) -> None:
+    repository, _ = finished
+    metrics = json.loads((repository.root / "reports" / "metrics" / "erasing.json").read_text())
+    assert {"detection", "human", "gaze", "baseline", "cue"} == set(metrics)
+    for group in ("detection", "human", "gaze", "cue"):
+        for name in [name for name in metrics[group] if not name.endswith(("_lo", "_hi"))]:
+            low, value, high = (metrics[group][f"{name}{end}"] for end in ("_lo", "", "_hi"))
+            assert low - 1e-6 <= value <= high + 1e-6, name
+    assert {"human_chance_iou", "human_centre_iou", "human_constant_mae"} <= set(metrics["baseline"])
+
+
+def test_training_curves_are_logged(finished: Finished) -> None:
+    repository, _ = finished
+    curve = pd.read_csv(repository.root / "reports/training/none/seed-1/plots/metrics/loss.tsv", sep="\t")
+    assert list(curve["step"]) == [0, 1, 2]
+    assert curve["loss"].gt(0).all()
+
+
+def test_a_second_repro_does_nothing(finished: Finished) -> None:
+    repository, _ = finished
+    printed = repository.run("dvc repro")
+    assert not stages_run(printed)
+    assert "up to date" in printed
+
+
+def test_dvc_s_own_views_work(finished: Finished) -> None:
+    repository, _ = finished
+    assert "detection.map50" in repository.run("dvc metrics show")
+    assert repository.run("dvc exp show --csv").startswith("Experiment,")
+    assert "results.png" in repository.run("dvc plots show --json")
+
+
+def test_a_remote_gives_a_second_clone_everything(finished: Finished, tmp_path: Path) -> None:
+    repository, _ = finished
+    repository.run(f"dvc remote add -f -d storage {tmp_path / 'remote'}")
+    repository.run("dvc push")
+    repository.commit("remote")
+    repository.run(f"git clone -q {repository.root} {tmp_path / 'clone'}")
+    clone = Repository(tmp_path / "clone")
+    clone.run("dvc pull")
+    assert not stages_run(clone.run("dvc repro"))
+    for id in Tree(repository.root / "datasets/variants/erasing").ids("train"):
+        ours, theirs = (Tree(r.root / "datasets/variants/erasing").image(id) for r in (repository, clone))
+        assert sha256(ours) == sha256(theirs)
+
+
+def test_another_threshold_selects_anew_and_inpaints_no_image_twice(finished: Finished) -> None:
+    repository, _ = finished
+    store = repository.root / ".salvoc" / "variants" / "inpainting"
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
+    selection = pd.read_parquet(repository.root / "datasets" / "selection.parquet")
+    threshold = selection["iou"].sort_values().iloc[-2]  # one image is left out
+    printed = repository.run(f"dvc exp run -S aug.threshold={threshold:.6f}")
+    ran = stages_run(printed)
+    assert {"select", "variant@inpainting", "finetune@inpainting", "evaluate@inpainting", "report"} <= ran
+    assert not ran & {"source", "base", "attention", "saliency", "agreement", "finetune@none", "evaluate@none"}
+    after = pd.read_parquet(repository.root / "datasets" / "selection.parquet")
+    assert after["selected"].sum() != selection["selected"].sum()
+    newly = after["selected"] & ~selection["selected"]
+    assert len([p for p in store.rglob("*.json") if p not in before]) == newly.sum()
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert "aug.threshold" in repository.run("dvc params diff")
+    assert "detection.map50" in repository.run("dvc metrics diff --all")
+    repository.run("git checkout -q -f HEAD")
+    repository.run("dvc checkout -q")
+
+
+@pytest.mark.parametrize(
+    ("stage", "store", "count"),
+    [
+        ("attention", "attention", 5),
+        ("saliency", "saliency", 5),
+        ("variant@inpainting", "variants/inpainting", 1),
+        ("finetune@none", "training", 1),
+    ],
+)
+def test_a_killed_stage_goes_on_to_the_same_hashes(
+    finished: Finished, tmp_path: Path, stage: str, store: str, count: int
+) -> None:
+    whole, _ = finished
+    root = tmp_path / "repository"
+    shutil.copytree(whole.root, root, ignore=shutil.ignore_patterns(".salvoc", "cache"))
+    killed = Repository(root)
+    (root / ".dvc" / "cache").mkdir(exist_ok=True)
+    kept = root / ".salvoc" / store
+
+    def done() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in kept.rglob("*.*") if not path.name.startswith(".")}
+
+    killed.killed(f"dvc repro --force --single-item {stage}", lambda: len(done()) >= count)
+    finished_before = done()
+    killed.run(f"dvc repro --force --single-item {stage}")
+    assert finished_before == {path: done().get(path) for path in finished_before}  # nothing was made again
+    out = {"attention": "datasets/attention", "saliency": "datasets/saliency"}.get(stage)
+    out = out or {"v": "datasets/variants/", "f": "datasets/arms/"}[stage[0]] + stage.split("@")[1]
+    assert killed.hashes()[out] == whole.hashes()[out]
+    assert not list(root.rglob("*.partial"))
+
+
+def test_a_killed_repro_goes_on(finished: Finished, tmp_path: Path) -> None:
+    """From nothing, killed while DVC and the source stage were at work."""
+    whole, _ = finished
+    again = new_repository(tmp_path, SHRUNK)
+    again.killed("dvc repro select", lambda: any((tmp_path / "datasets").glob(".source.partial/JPEGImages/*")))
+    again.run("dvc repro select")
+    for out in ("datasets/source", "datasets/attention", "datasets/saliency", "datasets/selection.parquet"):
+        assert again.hashes()[out] == whole.hashes()[out]

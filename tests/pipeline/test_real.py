@@ -1,0 +1,62 @@
+"""The whole pipeline on real photographs, through `data.source: folder`."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from tests.pipeline.conftest import Repository, new_repository
+from toolkit import maps, voc
+from toolkit.files import link, read_image
+from toolkit.voc import Tree
+
+PHOTOGRAPHS = {
+    "detector.name": "fasterrcnn_lite0",
+    "detector.weights": "imagenet",
+    "detector.size": 256,
+    "aug.threshold": 0.2,
+    "aug.inpaint.iterations": 20,
+    "variants": ["none", "inpainting", "nontrivial"],
+    "train.steps": 3,
+    "train.batch": 2,
+    "train.seeds": [1, 2],
+    "evaluate.resamples": 20,
+}
+
+
+def some_photographs(real: Path, root: Path) -> Tree:
+    """A small VOC tree of the real one's first images."""
+    whole, few = Tree(real / "voc2012_mini"), Tree(root)
+    for split, count in (("train", 12), ("val", 5)):
+        ids = whole.ids(split)[:count]
+        voc.write_ids(few.split(split), ids)
+        for id in ids:
+            link(whole.image(id), few.image(id))
+            link(whole.annotation(id), few.annotation(id))
+    return few
+
+
+def test_real_photographs_go_all_the_way(real: Path, tmp_path: Path) -> None:
+    photographs = some_photographs(real, tmp_path / "photographs")
+    repository: Repository = new_repository(tmp_path / "repository", {})
+    repository.run(f"salvoc preset folder --path {photographs.root}")
+    repository.set(PHOTOGRAPHS)
+    repository.commit("folder")
+    repository.run("dvc repro")
+
+    datasets, reports = repository.root / "datasets", repository.root / "reports"
+    about = json.loads((datasets / "source" / "source.json").read_text())
+    assert (about["train"], about["test"], about["attention"], about["skipped"]) == (12, 5, 0, [])
+    selection = pd.read_parquet(datasets / "selection.parquet")
+    assert set(selection["truth"]) == {"gaze"}  # nobody's own attention is known
+    for id in Tree(datasets / "source").all_ids():
+        assert 0 < maps.load(datasets / "saliency" / f"{id}.png").mean() < 1
+    inpainted = Tree(datasets / "variants" / "inpainting")
+    for id in selection["id"][selection["selected"]]:
+        before, after = read_image(photographs.image(id)), read_image(inpainted.image(id))
+        assert 0 < (before != after).any(axis=2).mean() < 0.03
+    for arm in ("base", "none", "inpainting", "nontrivial"):
+        metrics = json.loads((reports / "metrics" / f"{arm}.json").read_text())
+        assert set(metrics) == {"detection", "gaze", "baseline"}
+        assert 0 <= metrics["gaze"]["iou"] <= 1
+    assert (datasets / "fiftyone" / "samples.json").exists()

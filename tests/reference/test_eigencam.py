@@ -1,0 +1,82 @@
+"""Our EigenCAM equals pytorch-grad-cam's up to sign, on the same detector, layer and input."""
+
+import numpy as np
+import pytest
+import torch
+from pytorch_grad_cam import EigenCAM
+from torch import Tensor
+from torchvision.models.detection import fasterrcnn_resnet50_fpn
+
+from toolkit import detectors
+from toolkit.detectors import lite0, resnet50
+from toolkit.errors import BadInput
+from toolkit.params import Detector
+from toolkit.saliency.eigencam import explain, projection
+from toolkit.saliency.library import METHODS, Batched, library_cam
+
+
+def library_grid(model: torch.nn.Module, image: Tensor, layer: str) -> np.ndarray:
+    """The library's signed projection of the layer's cells, before it is rectified and scaled."""
+    grids = []
+
+    class Kept(EigenCAM):
+        def get_cam_image(self, *arguments: object) -> np.ndarray:
+            grids.append(super().get_cam_image(*arguments))
+            return grids[-1]
+
+    with Kept(Batched(model), [model.get_submodule(layer)]) as cam:
+        cam(image[None], targets=[lambda found: torch.zeros(())])
+    return grids[0][0]
+
+
+def photo(height: int, width: int) -> Tensor:
+    y, x = torch.meshgrid(torch.linspace(0, 9, height), torch.linspace(0, 7, width), indexing="ij")
+    waves = torch.stack([(y + 2 * x).sin(), (3 * y - x).cos(), (y * x / 5).sin()])
+    return waves / 2 + 0.5
+
+
+@pytest.mark.parametrize("size", [(96, 96), (96, 128)])
+@pytest.mark.parametrize(
+    ("build", "layer"),
+    [
+        (lite0.build, "backbone.body.blocks.4"),
+        (lite0.build, "backbone.body.blocks.6"),
+        (resnet50.build, "backbone.body.layer4"),
+    ],
+)
+def test_equal_up_to_sign(build: object, layer: str, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    model = build(20, 96).eval()
+    image = photo(*size)
+    activations, _, _ = explain(model, [image], layer)
+    ours = projection(activations)[0].detach().numpy().ravel()
+    theirs = library_grid(model, image, layer).ravel()
+    cosine = abs(ours @ theirs) / np.linalg.norm(ours) / np.linalg.norm(theirs)
+    assert cosine > 0.999999
+    assert np.linalg.norm(ours) == pytest.approx(np.linalg.norm(theirs), rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["eigencam", "gradcam", "layercam", "eigengradcam"])
+def test_any_library_method_is_reached(method: str) -> None:
+    torch.manual_seed(0)
+    map = library_cam(lite0.build(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", method)
+    assert map.shape == (96, 96)
+    assert 0 <= map.min() <= map.max() <= 1
+
+
+def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(BadInput, match="eigencam"):
+        library_cam(lite0.build(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", "eigenkam")
+    assert "eigencam" in METHODS
+
+
+def test_resnet50_is_torchvision_s_own() -> None:
+    ours, theirs = resnet50.build(20, 800), fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=21)
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
+    assert (ours.transform.min_size, ours.transform.max_size) == ((800,), 1333)
+
+
+def test_the_embedded_backbone_is_the_package_s_network() -> None:
+    settings = Detector(name="fasterrcnn_lite0", weights="imagenet", checkpoint="none", size=96)
+    model = detectors.load(settings, ["a"])
+    assert model.backbone.body.conv_stem.weight.std() > 0.1  # trained weights, not timm's initial ones

@@ -1,0 +1,82 @@
+"""Gaze predictors, and the stage that stores attention by image id."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolkit import attention, maps
+from toolkit.agreement import iou
+from toolkit.attention import PREDICTORS
+from toolkit.attention.bottom_up import centre_bias
+from toolkit.files import read_image, sha256
+from toolkit.voc import Tree
+
+
+def spot(height: int, width: int, row: float, column: float) -> np.ndarray:
+    """A red disc on grey; its centre at these shares of the image."""
+    y, x = np.mgrid[:height, :width]
+    disc = np.hypot(y - row * height, x - column * width) < 0.08 * max(height, width)
+    return np.where(disc[..., None], np.uint8([200, 30, 30]), np.uint8(128))
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+@pytest.mark.parametrize("size", [(96, 96), (60, 200), (300, 40)])
+def test_a_density_is_finite_positive_and_shaped_like_the_image(name: str, size: tuple[int, int]) -> None:
+    density = PREDICTORS[name](np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+    assert np.isfinite(density).all()
+    assert (density >= 0).all()
+    assert density.shape[0] / density.shape[1] == pytest.approx(size[0] / size[1], rel=0.05)
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_a_blank_image_is_looked_at_in_the_middle_or_nowhere(name: str) -> None:
+    density = PREDICTORS[name](np.full((64, 64, 3), 128, np.uint8))
+    assert np.isfinite(density).all()
+
+
+@pytest.mark.parametrize("name", ["bottom_up", "spectral_residual"])
+@pytest.mark.parametrize("place", [(0.35, 0.35), (0.6, 0.7)])
+def test_what_stands_out_is_looked_at(name: str, place: tuple[float, float]) -> None:
+    density = PREDICTORS[name](spot(120, 160, *place))
+    row, column = np.unravel_index(density.argmax(), density.shape)
+    assert row / density.shape[0] == pytest.approx(place[0], abs=0.12)
+    assert column / density.shape[1] == pytest.approx(place[1], abs=0.12)
+
+
+def test_the_centre_bias_is_highest_in_the_middle_of_any_shape() -> None:
+    bias = centre_bias(30, 90)
+    assert bias.max() == bias[14:16, 44:46].max()
+    assert np.allclose(bias, bias[::-1, ::-1])
+
+
+def test_bottom_up_beats_the_centre_bias_on_the_sample(sample: Tree) -> None:
+    def mean_iou(name: str) -> float:
+        scores = []
+        for id in sample.ids("test"):
+            truth = maps.load(sample.attention(id))
+            found = maps.normalise(PREDICTORS[name](read_image(sample.image(id))))
+            scores.append(iou(maps.scale(found, *truth.shape), truth))
+        return float(np.mean(scores))
+
+    assert mean_iou("bottom_up") > mean_iou("centre")
+
+
+def test_the_stage_pairs_by_id_and_keeps_human_attention_as_it_is(sample: Tree, workplace: Path) -> None:
+    attention.build(sample, "bottom_up", workplace / "out")
+    ids = sorted(path.stem for path in (workplace / "out" / "gaze").iterdir())
+    assert ids == sample.all_ids()
+    for id in ids:
+        assert sha256(workplace / "out" / "human" / f"{id}.png") == sha256(sample.attention(id))
+
+
+def test_a_stored_map_is_not_made_again(sample: Tree, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    attention.build(sample, "centre", workplace / "first")
+
+    def fail(image: np.ndarray) -> np.ndarray:
+        raise AssertionError("predicted again")
+
+    monkeypatch.setitem(PREDICTORS, "centre", fail)
+    attention.build(sample, "centre", workplace / "second")
+    for path in (workplace / "first" / "gaze").iterdir():
+        assert sha256(path) == sha256(workplace / "second" / "gaze" / path.name)

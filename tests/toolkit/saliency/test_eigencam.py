@@ -1,0 +1,115 @@
+"""EigenCAM: the first principal component, with the detector's own sign, whatever the batch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+
+from tests.conftest import ROOT
+from toolkit import detectors, maps, saliency
+from toolkit.errors import BadInput
+from toolkit.files import sha256
+from toolkit.params import Params
+from toolkit.saliency import to_tensor
+from toolkit.saliency.eigencam import _cover, eigencam, oriented, projection
+from toolkit.voc import VOC_CLASSES, Tree
+
+LAYER = "backbone.body.blocks.4"
+
+
+@pytest.fixture(scope="module")
+def model(settings: Params) -> FasterRCNN:
+    checkpoint = str(ROOT / settings.detector.checkpoint)
+    return detectors.load(settings.detector.model_copy(update={"checkpoint": checkpoint}), VOC_CLASSES)
+
+
+def photos(count: int, height: int = 96, width: int = 96) -> list[Tensor]:
+    rng = np.random.default_rng(0)
+    return [to_tensor(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("channels", "cells"), [(5, (8, 8)), (100, (4, 6))])
+def test_the_projection_is_the_first_principal_component_s(channels: int, cells: tuple[int, int]) -> None:
+    activations = torch.randn(3, channels, *cells, generator=torch.Generator().manual_seed(0))
+    for found, one in zip(projection(activations), activations, strict=True):
+        flat = one.flatten(1).T.double().numpy()
+        flat = flat - flat.mean(axis=0)
+        _, _, directions = np.linalg.svd(flat, full_matrices=False)
+        expected = (flat @ directions[0]).reshape(cells)
+        assert min(np.abs(found.numpy() - expected).max(), np.abs(found.numpy() + expected).max()) < 1e-8
+
+
+def test_constant_activations_have_an_empty_projection() -> None:
+    assert projection(torch.ones(1, 4, 5, 5)).abs().max() == 0
+
+
+def test_the_sign_follows_the_evidence() -> None:
+    grid = torch.tensor([[[3.0, -1.0], [-1.0, -1.0]]], dtype=torch.float64)
+    evidence = torch.tensor([[[0.9, 0.1], [0.1, 0.2]]])
+    assert (oriented(grid, evidence) == grid).all()
+    assert (oriented(-grid, evidence) == grid).all()
+
+
+@pytest.mark.parametrize("size", [(96, 96), (96, 131)])
+def test_a_batch_gives_what_each_image_gives_alone(model: FasterRCNN, size: tuple[int, int]) -> None:
+    images = photos(5, *size)
+    alone = [eigencam(model, [image], LAYER)[0] for image in images]
+    for one, other in zip(alone, eigencam(model, images, LAYER), strict=True):
+        assert np.abs(one - other).max() < 1e-3  # but for rounding
+
+
+def test_no_map_depends_on_the_number_of_threads(model: FasterRCNN) -> None:
+    threads = torch.get_num_threads()
+    found = []
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        found.append([eigencam(model, [image], LAYER)[0] for image in photos(3, 96, 131)])
+    torch.set_num_threads(threads)
+    assert all((one == other).all() for some in found[1:] for one, other in zip(found[0], some, strict=True))
+
+
+def test_images_of_two_sizes_are_refused(model: FasterRCNN) -> None:
+    with pytest.raises(ValueError, match="one image size"):
+        eigencam(model, photos(1) + photos(1, 96, 120), LAYER)
+
+
+@pytest.mark.parametrize("layer", ["backbone.body.blocks.2", LAYER, "backbone.body.blocks.6"])
+def test_any_layer_can_be_explained(model: FasterRCNN, layer: str) -> None:
+    (map,) = eigencam(model, photos(1), layer)
+    assert map.min() == 0
+    assert map.max() == 1
+
+
+def test_cells_of_the_padding_are_left_out(model: FasterRCNN) -> None:
+    (map,) = eigencam(
+        model, photos(1, 96, 131), LAYER
+    )  # padded to 96 x 160: of ten columns of cells 8.2 are the image's
+    assert map.shape == (6, 9)
+
+
+def test_covering_the_image_keeps_a_linear_map_linear() -> None:
+    covered = _cover(np.tile(np.arange(9.0), (4, 1)), 4, 8.25)
+    centres = (np.arange(9) + 0.5) * 8.25 / 9 - 0.5
+    assert np.allclose(covered[0], np.clip(centres, 0, 8), atol=0.05)
+
+
+def test_the_stage_s_maps_depend_on_no_batch_size_and_survive(sample: Tree, settings: Params, workplace: Path) -> None:
+    for batch in (1, 5):
+        (workplace / f"store{batch}").mkdir()
+        saliency.build(
+            sample, settings.detector, settings.saliency.model_copy(update={"batch": batch}), VOC_CLASSES,
+            workplace / f"out{batch}",
+        )  # fmt: skip
+        (workplace / ".salvoc").rename(workplace / f"stored{batch}")  # so that the second run makes its own
+    for id in sample.all_ids():
+        assert sha256(workplace / "out1" / f"{id}.png") == sha256(workplace / "out5" / f"{id}.png")
+        assert maps.load(workplace / "out1" / f"{id}.png").max() == 1
+
+
+def test_an_unknown_layer_is_refused(sample: Tree, settings: Params, workplace: Path) -> None:
+    bad = settings.saliency.model_copy(update={"layer": "backbone.blocks"})
+    with pytest.raises(BadInput, match=r"saliency\.layer"):
+        saliency.build(sample, settings.detector, bad, VOC_CLASSES, workplace / "out")

@@ -1,0 +1,84 @@
+"""The command line: help with examples, one clear error, nothing overwritten."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from tests.conftest import ROOT
+from toolkit.cli import app
+
+RUN = CliRunner()
+COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder with the presets."""
+    (tmp_path / "presets").mkdir()
+    for preset in (ROOT / "presets").iterdir():
+        (tmp_path / "presets" / preset.name).write_text(preset.read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    done = RUN.invoke(app, [name, "--help"])
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) > 4
+
+
+def test_a_preset_becomes_params_and_the_old_ones_are_kept(project: Path) -> None:
+    (project / "params.yaml").write_text("mine: 1\n")
+    done = RUN.invoke(app, ["preset", "folder", "--path", "/data/my voc"])
+    assert done.exit_code == 0, done.output
+    assert yaml.safe_load((project / "params.yaml").read_text())["data"]["path"] == "/data/my voc"
+    assert (project / "params.yaml.bak").read_text() == "mine: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["preset", "cifar"], "sample"),
+        (["variant", "blurring"], "erasing"),
+        (["evaluate", "blurring"], "base"),
+        (["source"], "salvoc preset"),
+        (["app"], "dvc repro"),
+        (["export", "erasing", "out"], "salvoc preset"),
+    ],
+)
+def test_a_mistake_gets_one_error_with_its_mend_and_writes_nothing(
+    project: Path, arguments: list[str], message: str
+) -> None:
+    before = sorted(project.rglob("*"))
+    done = RUN.invoke(app, arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+    assert sorted(project.rglob("*")) == before
+
+
+def test_broken_input_is_listed_whole_and_nothing_is_written(project: Path) -> None:
+    tree = project / "mine"
+    (tree / "ImageSets" / "Main").mkdir(parents=True)
+    (tree / "JPEGImages").mkdir()
+    (tree / "Annotations").mkdir()
+    (tree / "ImageSets" / "Main" / "train.txt").write_text("../evil\nmissing\n")
+    (tree / "ImageSets" / "Main" / "val.txt").write_text("")
+    (tree / "Annotations" / "missing.xml").write_text("not xml")
+    RUN.invoke(app, ["preset", "folder", "--path", str(tree)])
+    done = RUN.invoke(app, ["source"])
+    assert done.exit_code == 2
+    for offender in ("../evil", "missing.xml", "missing.jpg", "val"):
+        assert offender in done.stderr
+    assert not (project / "datasets" / "source").exists()
+
+
+def test_the_doctor_names_each_part_and_what_is_missing(project: Path) -> None:
+    done = RUN.invoke(app, ["doctor"])
+    assert done.exit_code == 1  # no params.yaml here
+    for part in ("Python", "torch", "MongoDB", "device", "git", "params.yaml"):
+        assert part in done.output
+    assert "salvoc preset sample" in done.output

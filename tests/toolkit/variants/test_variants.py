@@ -1,0 +1,216 @@
+"""Variants: complete VOC trees in which only what the rule says has changed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import mlcroissant
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from torchvision.datasets import VOCDetection
+
+from toolkit import maps, variants, voc
+from toolkit.errors import BadInput
+from toolkit.files import read_image, sha256, write
+from toolkit.params import Params
+from toolkit.sources.scenes import CUE
+from toolkit.variants import NAMES, read_mask
+from toolkit.variants.regions import most_salient
+from toolkit.variants.rules import RULES
+from toolkit.voc import Tree
+
+Make = Callable[..., Tree]
+
+
+@pytest.fixture
+def selection(sample: Tree) -> pd.DataFrame:
+    """Half of the train images."""
+    ids = sample.ids("train")
+    return pd.DataFrame({"id": ids, "selected": [n % 2 == 0 for n in range(len(ids))]})
+
+
+@pytest.fixture
+def saliency(sample: Tree, workplace: Path) -> Path:
+    """A map of a few cells for every image, its top a bright blob somewhere."""
+    for number, id in enumerate(sample.all_ids()):
+        coarse = np.random.default_rng(number).random((6, 6))
+        write(workplace / "saliency" / f"{id}.png", maps.encode(maps.normalise(coarse)))
+    return workplace / "saliency"
+
+
+@pytest.fixture
+def make(sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params, workplace: Path) -> Make:
+    def build(name: str, **aug: object) -> Tree:
+        out = workplace / "variants" / name
+        variants.build(name, sample, saliency, selection, settings.aug.model_copy(update=aug), out)
+        return Tree(out)
+
+    return build
+
+
+def region(sample: Tree, saliency: Path, id: str, percent: float = 2.5) -> np.ndarray:
+    height, width = read_image(sample.image(id)).shape[:2]
+    return most_salient(maps.scale(maps.load(saliency / f"{id}.png"), height, width), percent)
+
+
+def changed(sample: Tree, variant: Tree, id: str) -> np.ndarray:
+    return (read_image(sample.image(id)) != read_image(variant.image(id))).any(axis=2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_variant_is_a_complete_voc_tree(make: Make, sample: Tree, name: str) -> None:
+    variant = make(name)
+    assert variant.splits() == sample.splits()
+    for id in sample.all_ids():
+        before, after = voc.read(sample.annotation(id)), voc.read(variant.annotation(id))
+        assert read_image(variant.image(id)).shape == (after.height, after.width, 3)
+        assert (after.filename, after.width, after.height) == (before.filename, before.width, before.height)
+        for known in after.objects:
+            x0, y0, x1, y1 = known.box
+            assert 0 <= x0 < x1 <= after.width
+            assert 0 <= y0 < y1 <= after.height
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_test_images_never_change(make: Make, sample: Tree, name: str) -> None:
+    variant = make(name)
+    for split in ("test", "test_matching", "test_random"):
+        for id in sample.ids(split):
+            assert sha256(variant.image(id)) == sha256(sample.image(id))
+            assert sha256(variant.annotation(id)) == sha256(sample.annotation(id))
+
+
+def test_none_is_the_source_by_links(make: Make, sample: Tree) -> None:
+    variant = make("none")
+    for id in sample.all_ids():
+        assert variant.image(id).samefile(sample.image(id))
+
+
+@pytest.mark.parametrize("name", ["erasing", "inpainting", "random"])
+def test_only_selected_images_change(make: Make, sample: Tree, selection: pd.DataFrame, name: str) -> None:
+    variant = make(name)
+    for id, selected in zip(selection["id"], selection["selected"], strict=True):
+        assert variant.image(id).samefile(sample.image(id)) != selected
+        assert variant.annotation(id).samefile(sample.annotation(id))
+
+
+def test_erasing_makes_exactly_the_most_salient_pixels_black(
+    make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame
+) -> None:
+    variant = make("erasing")
+    for id in selection["id"][selection["selected"]]:
+        erased = region(sample, saliency, id)
+        assert erased.sum() == round(0.025 * erased.size)
+        assert (read_image(variant.image(id))[erased] == 0).all()
+        assert not (changed(sample, variant, id) & ~erased).any()
+
+
+def test_inpainting_changes_the_pixels_that_erasing_does_but_keeps_no_black(
+    make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame
+) -> None:
+    variant = make("inpainting")
+    for id in selection["id"][selection["selected"]]:
+        hole = region(sample, saliency, id)
+        assert not (changed(sample, variant, id) & ~hole).any()
+        assert (read_image(variant.image(id))[hole].max(axis=1) > 0).mean() > 0.5
+
+
+def test_random_erases_as_much_elsewhere(make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame) -> None:
+    variant = make("random")
+    about = json.loads((variant.root / "variant.json").read_text())
+    ids = selection["id"][selection["selected"]]
+    assert about["pixels"] == sum(int(region(sample, saliency, id).sum()) for id in ids)
+    for id in ids:
+        black = changed(sample, variant, id)
+        overlap = (black & region(sample, saliency, id)).sum() / black.sum()
+        assert overlap < 0.2
+
+
+def test_the_oracle_erases_the_cue_and_nothing_else(make: Make, sample: Tree) -> None:
+    variant = make("oracle")
+    for id in sample.ids("train"):
+        mask = read_mask(sample, id)
+        assert mask is not None
+        assert (read_image(variant.image(id))[mask == CUE] == 0).all()
+        assert not (changed(sample, variant, id) & (mask != CUE)).any()
+    about = json.loads((variant.root / "variant.json").read_text())
+    assert about["where"]["cue"] == about["pixels"] > 0
+
+
+def test_the_oracle_needs_a_source_that_knows_its_cue(
+    sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params, workplace: Path
+) -> None:
+    variants.build("none", sample, saliency, selection, settings.aug, workplace / "plain")
+    with pytest.raises(BadInput, match="oracle"):
+        variants.build("oracle", Tree(workplace / "plain"), saliency, selection, settings.aug, workplace / "out")
+
+
+def test_nontrivial_s_boxes_follow_its_pixels(make: Make, sample: Tree) -> None:
+    variant = make("nontrivial")
+    ids = sample.ids("train")
+    moved = [id for id in ids if voc.read(variant.annotation(id)).objects != voc.read(sample.annotation(id)).objects]
+    assert moved  # the study threw the moved boxes away
+    for id in ids:
+        assert voc.read(variant.annotation(id)).objects
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_same_pixels_whatever_was_made_before(
+    make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params, workplace: Path, name: str
+) -> None:
+    """A run that was killed after some images goes on to the same bytes as an undisturbed one."""
+    whole = make(name)
+    few = selection.assign(selected=selection["id"].isin(list(selection["id"][:3]))).head(3)
+    (workplace / ".salvoc").rename(workplace / "first store")
+    variants.build(name, sample, saliency, few, settings.aug, workplace / "killed")
+    variants.build(name, sample, saliency, selection, settings.aug, workplace / "resumed")
+    for id in sample.ids("train"):
+        assert sha256(Tree(workplace / "resumed").image(id)) == sha256(whole.image(id))
+        assert sha256(Tree(workplace / "resumed").annotation(id)) == sha256(whole.annotation(id))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_no_image_is_made_twice(
+    make: Make, sample: Tree, monkeypatch: pytest.MonkeyPatch, selection: pd.DataFrame, saliency: Path,
+    settings: Params, workplace: Path, name: str,
+) -> None:  # fmt: skip
+    make(name)
+
+    def fail(originals: object, aug: object) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setitem(RULES, name, fail)
+    fewer = selection.assign(selected=selection["selected"] & (selection.index < 3))
+    variants.build(name, sample, saliency, fewer, settings.aug, workplace / "fewer")
+
+
+def test_another_share_erases_more(make: Make, sample: Tree, saliency: Path) -> None:
+    variant = make("erasing", erase_percent=10.0)
+    black = changed(sample, variant, sample.ids("train")[0])
+    assert black.sum() == pytest.approx(0.1 * black.size, rel=0.02)
+
+
+def test_a_variant_says_what_it_is(make: Make, sample: Tree) -> None:
+    about = json.loads((make("erasing").root / "variant.json").read_text())
+    assert about["source"] == json.loads((sample.root / "source.json").read_text())["hash"]
+    assert about["parameters"] == {"erase_percent": 2.5}
+    assert about["changed"] == len(about["changed_ids"]) == 4
+    assert sum(about["where"].values()) == about["pixels"]
+
+
+def test_its_croissant_file_is_valid(make: Make) -> None:
+    dataset = mlcroissant.Dataset(jsonld=str(make("erasing").root / "croissant.json"))
+    assert dataset.metadata.name == "salvoc-sample-erasing"
+
+
+@pytest.mark.parametrize("name", ["erasing", "nontrivial"])
+def test_other_voc_tools_read_it(make: Make, name: str, workplace: Path) -> None:
+    """Changed images hold PNG data under a .jpg name: torchvision's reader of VOC 2012 must not mind."""
+    devkit = workplace / "other" / "VOCdevkit"
+    devkit.mkdir(parents=True)
+    (devkit / "VOC2012").symlink_to(make(name).root)
+    for image, annotation in VOCDetection(str(workplace / "other"), "2012", "train"):
+        assert isinstance(image, Image.Image)
+        assert annotation["annotation"]["object"]
