@@ -2,6 +2,6 @@
 
 import os
 
-# Threads that wait for one another by spinning make torch up to a hundred times slower where another process wants the
-# same cores. This must be set before torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that wait for one another spin for milliseconds, which makes torch up to a hundred times slower where another
+# process wants the same cores: let them spin for microseconds, then sleep. This must be set before torch is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -3,7 +3,6 @@
 Every function takes the map to be judged first and the truth, people's attention, second: [H, W] in 0..1, of one size.
 """
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from tqdm import tqdm
 from toolkit import maps
 from toolkit.attention.bottom_up import centre_bias
 from toolkit.voc import Tree
+from toolkit.workers import mapped
 
 TOP = 0.10  # the share of pixels that the study's IoU compares
 METRICS = ("mae", "iou", "cc")
@@ -78,12 +78,6 @@ def compare(map: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     }
 
 
-def rows(ids: Iterable[str], saliency: Path, attention: Path) -> Iterator[dict[str, object]]:
-    """One row an image: its id, then `human_*` (where known) and `gaze_*` scores."""
-    for id in ids:
-        yield {"id": id} | against(maps.load(saliency / f"{id}.png"), attention, id)
-
-
 def against(map: np.ndarray, attention: Path, id: str) -> dict[str, object]:
     """A map's scores against what is known of where people look in that image."""
     row: dict[str, object] = {}
@@ -106,7 +100,8 @@ def grid(height: int, width: int) -> tuple[int, int]:
 def build(source: Tree, saliency: Path, attention: Path) -> pd.DataFrame:
     """The table of agreement: one row an image, sorted by id, with the split that it belongs to."""
     split_of = {id: split for split, ids in source.splits().items() for id in ids}
-    ids = tqdm(source.all_ids(), desc="agreement", unit="image", mininterval=1)
-    table = pd.DataFrame(rows(ids, saliency, attention))
+    ids = source.all_ids()
+    rows = mapped(lambda: lambda id: {"id": id} | against(maps.load(saliency / f"{id}.png"), attention, id), ids)
+    table = pd.DataFrame(tqdm(rows, desc="agreement", total=len(ids), unit="image", mininterval=1))
     table.insert(1, "split", table["id"].map(split_of))
     return table

@@ -6,7 +6,9 @@ every arm and condition, so a difference of two scores has an interval of its ow
 
 import json
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,11 @@ from toolkit.detectors import predict
 from toolkit.files import read_image, write
 from toolkit.params import Params
 from toolkit.saliency import to_tensor
+from toolkit.saliency.eigencam import look
 from toolkit.sources.scenes import CUE
 from toolkit.variants import read_mask
 from toolkit.voc import Tree
+from toolkit.workers import mapped
 from training import average_precision
 from training.average_precision import Detection, Detections, Truth
 from training.finetune import load_arm
@@ -91,28 +95,29 @@ def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Pa
     The sample's splits with a cue are asked another thing: how much the detector looks at it.
     """
     ids, classes = source.ids(split), params.data.classes
-    found, truths = [], []
-    for id in tqdm(ids, desc=f"{split}: detect", unit="image", mininterval=1):
-        found.append(detect(model, source, id))
-        truths.append(truth_of(source, id, classes))
+    found, rows = [], []
+    looking = mapped(lambda: partial(examine, deepcopy(model), source, params), ids)
+    for id, (one, map) in zip(ids, tqdm(looking, desc=split, total=len(ids), unit="image", mininterval=1), strict=True):
+        found.append(one)
+        rows.append(
+            {"id": id} | (agreement.against(map, attention, id) if split == "test" else on_cue(map, source, id))
+        )
+        if kept:
+            write(kept / f"{id}.png", maps.encode(map))
+    truths = [truth_of(source, id, classes) for id in ids]
     detection = average_precision.evaluate(truths, found, classes, params.evaluate.resamples, params.evaluate.seed)
-    layer, rows = saliency.layer_of(params.detector, params.saliency), {}
-    bar = tqdm(desc=f"{split}: explain", total=len(ids), unit="image", mininterval=1)
-    for some, looked in saliency.maps_of(model, source, ids, params.saliency, layer):
-        for id, map in zip(some, looked, strict=True):
-            rows[id] = agreement.against(map, attention, id) if split == "test" else on_cue(map, source, id)
-            if kept:
-                write(kept / f"{id}.png", maps.encode(map))
-        bar.update(len(some))
-    bar.close()
-    return Run(detection, pd.DataFrame([{"id": id} | rows[id] for id in ids]), found)
+    return Run(detection, pd.DataFrame(rows), found)
 
 
-def detect(model: FasterRCNN, source: Tree, id: str) -> Detections:
-    """What the detector finds in one image; images go one by one, so that none is padded to another's size."""
-    where = next(model.parameters()).device
-    (one,) = predict(model, [to_tensor(read_image(source.image(id))).to(where)])
-    return Detections(one["boxes"].numpy(), one["labels"].numpy() - 1, one["scores"].numpy())
+def examine(model: FasterRCNN, source: Tree, params: Params, id: str) -> tuple[Detections, np.ndarray]:
+    """What the detector finds in one image and where it looks; one by one, so that none is padded to another's size."""
+    image = to_tensor(read_image(source.image(id))).to(next(model.parameters()).device)
+    layer = saliency.layer_of(params.detector, params.saliency)
+    if saliency.by_library(params.saliency):
+        one, map = predict(model, image), saliency.map_of(model, source, params.saliency, layer, id)
+    else:
+        one, map = look(model, image, layer)
+    return Detections(*(one[key].cpu().numpy() - (key == "labels") for key in ("boxes", "labels", "scores"))), map
 
 
 def truth_of(source: Tree, id: str, classes: Sequence[str]) -> Truth:

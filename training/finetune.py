@@ -16,7 +16,7 @@ from toolkit.voc import Tree
 from training.data import Detections
 from training.engine import fit
 
-LOGGED = 100  # points of a training curve, at most
+LOGGED = 25  # points of a training curve, at most
 
 
 def build(variant: Tree, params: Params, out: Path, logs: Path) -> None:
@@ -52,7 +52,6 @@ def _log(live: Live, every: int, step: int, losses: dict[str, float]) -> None:
         live.step = step
         for name, value in losses.items():
             live.log_metric(name, value)
-        live.make_summary()
 
 
 def load_arm(weights: Path, settings: Detector, classes: Sequence[str]) -> FasterRCNN:

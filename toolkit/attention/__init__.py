@@ -4,7 +4,6 @@ To add a predictor, write a function from an image to a density (see `bottom_up`
 """
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from toolkit import maps
 from toolkit.attention.bottom_up import bottom_up, centre, spectral_residual
 from toolkit.files import Store, digest, link, read_image, sha256
 from toolkit.voc import Tree
+from toolkit.workers import mapped
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 
@@ -26,14 +26,16 @@ def build(source: Tree, predictor: str, out: Path) -> None:
     store = Store("attention")
     for folder in ("human", "gaze"):
         (out / folder).mkdir(parents=True)
-    for id in tqdm(source.all_ids(), desc="attention", unit="image", mininterval=1):
-        image = source.image(id)
-        key = digest("gaze", VERSION, predictor, sha256(image))
-        gaze = store.get(key, partial(_predicted, predictor, image))
+    ids = source.all_ids()
+    predicting = mapped(lambda: lambda id: _predicted(store, predictor, source.image(id)), ids)
+    bar = tqdm(predicting, desc="attention", total=len(ids), unit="image", mininterval=1)
+    for id, gaze in zip(ids, bar, strict=True):
         link(gaze, out / "gaze" / f"{id}.png")
         if source.attention(id).exists():
             link(source.attention(id), out / "human" / f"{id}.png")
 
 
-def _predicted(predictor: str, image: Path) -> bytes:
-    return maps.encode(maps.normalise(PREDICTORS[predictor](read_image(image))))
+def _predicted(store: Store, predictor: str, image: Path) -> Path:
+    """The stored map of one image, made now if it is not there."""
+    key = digest("gaze", VERSION, predictor, sha256(image))
+    return store.get(key, lambda: maps.encode(maps.normalise(PREDICTORS[predictor](read_image(image)))))

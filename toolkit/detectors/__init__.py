@@ -63,6 +63,6 @@ def fingerprint(settings: Detector) -> str:
 
 
 @torch.inference_mode()
-def predict(model: FasterRCNN, images: list[Tensor]) -> list[dict[str, Tensor]]:
-    """Boxes [D, 4] in image pixels, labels [D] (1-based), scores [D] of each image [3, H, W] in 0..1."""
-    return [{key: value.cpu() for key, value in found.items()} for found in model(images)]
+def predict(model: FasterRCNN, image: Tensor) -> dict[str, Tensor]:
+    """Boxes [D, 4] in pixels, labels [D] (1-based) and scores [D] of an image [3, H, W] in 0..1."""
+    return model([image])[0]

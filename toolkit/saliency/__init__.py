@@ -1,7 +1,9 @@
 """Where the detector looks: a map of every image, stored by content, made only where it is not there yet."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,8 @@ from toolkit.errors import BadInput, Problem
 from toolkit.files import Store, digest, link, read_image, sha256, write
 from toolkit.params import Detector, Saliency
 from toolkit.saliency.eigencam import eigencam
-from toolkit.saliency.library import library_cam
 from toolkit.voc import Tree
+from toolkit.workers import mapped
 
 VERSION = 1  # raise it when a method's result changes, so that stored maps are made again
 
@@ -31,10 +33,9 @@ def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequenc
     if missing:
         model = detectors.load(detector, classes)
         bar = tqdm(desc="saliency", total=len(paths), initial=len(paths) - len(missing), unit="image", mininterval=1)
-        for ids, found in maps_of(model, source, missing, settings, layer_of(detector, settings)):
-            for id, map in zip(ids, found, strict=True):
-                write(paths[id], maps.encode(map))
-            bar.update(len(ids))
+        for id, map in maps_of(model, source, missing, settings, layer_of(detector, settings)):
+            write(paths[id], maps.encode(map))
+            bar.update()
         bar.close()
     out.mkdir(parents=True, exist_ok=True)
     for id, path in paths.items():
@@ -47,19 +48,41 @@ def layer_of(detector: Detector, settings: Saliency) -> str:
 
 
 def maps_of(
-    model: FasterRCNN, tree: Tree, ids: Iterable[str], settings: Saliency, layer: str
-) -> Iterator[tuple[list[str], list[np.ndarray]]]:
-    """The maps of the images, some at a time.
+    model: FasterRCNN, tree: Tree, ids: Sequence[str], settings: Saliency, layer: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Each image's id and map.
 
-    A GPU takes `settings.batch` images at once, all of one size, so that none is padded to another's. A CPU gains
-    little from batches, and its convolutions round differently in a batch of another size: it takes images one by
-    one, so that a map is the same to the last bit whatever else is computed.
+    A GPU takes `settings.batch` images at once. A CPU gains nothing from batches, and its convolutions round
+    differently in a batch of another size: it takes images one by one, so that a map is the same to the last bit
+    whatever else is computed.
     """
     if layer not in dict(model.named_modules()):
         raise BadInput(Problem("saliency.layer", f"the detector has no module {layer!r}", "use `default`"))
-    where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    at_once = settings.batch if where.type == "cuda" else 1
-    model.to(where)
+    if torch.cuda.is_available() and not by_library(settings):
+        yield from _in_batches(model.cuda(), tree, ids, settings.batch, layer)
+    else:
+        yield from zip(ids, mapped(lambda: partial(map_of, deepcopy(model), tree, settings, layer), ids), strict=True)
+
+
+def map_of(model: FasterRCNN, tree: Tree, settings: Saliency, layer: str, id: str) -> np.ndarray:
+    """The map of one image."""
+    image = to_tensor(read_image(tree.image(id)))
+    if by_library(settings):
+        from toolkit.saliency.library import library_cam  # pytorch-grad-cam brings scikit-learn: seconds to import
+
+        return library_cam(model, image, layer, settings.method)
+    return eigencam(model, [image], layer)[0]
+
+
+def by_library(settings: Saliency) -> bool:
+    """Whether pytorch-grad-cam makes the maps: all but EigenCAM, and it too where its solver's sign is wanted."""
+    return settings.method != "eigencam" or settings.sign == "raw"
+
+
+def _in_batches(
+    model: FasterRCNN, tree: Tree, ids: Sequence[str], at_once: int, layer: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    """On a GPU, batches of one size each, so that no image is padded to another's."""
     by_size: dict[tuple[int, int], list[str]] = defaultdict(list)
     for id in ids:
         with Image.open(tree.image(id)) as image:
@@ -67,11 +90,8 @@ def maps_of(
     for same in by_size.values():
         for start in range(0, len(same), at_once):
             batch = same[start : start + at_once]
-            images = [to_tensor(read_image(tree.image(id))).to(where) for id in batch]
-            if settings.method == "eigencam" and settings.sign == "objectness":
-                yield batch, eigencam(model, images, layer)
-            else:  # the library's maps, with the sign that its solver happens to give
-                yield batch, [library_cam(model, image, layer, settings.method) for image in images]
+            images = [to_tensor(read_image(tree.image(id))).cuda() for id in batch]
+            yield from zip(batch, eigencam(model, images, layer), strict=True)
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

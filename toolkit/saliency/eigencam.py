@@ -11,6 +11,7 @@ one that correlates with it.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,8 +19,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.image_list import ImageList
 
 from toolkit.maps import normalise
+
+
+class Pass(NamedTuple):
+    """One pass of the backbone over images of one size."""
+
+    batch: ImageList  # as the detector's transform made it
+    pyramid: dict[str, Tensor]
+    activations: Tensor  # [B, C, h, w] of the explained layer
+    objectness: Tensor  # [B, h, w] the largest logit of the region proposal network in each of its cells
+    covered: tuple[float, float]  # how many cells, whole or not, the image without its padding covers
 
 
 @torch.inference_mode()
@@ -29,21 +41,22 @@ def eigencam(model: FasterRCNN, images: Sequence[Tensor], layer: str) -> list[np
     `images`: [3, H, W] in 0..1, all of one size, since padding to a common size would make a map depend on its
     batch. Returns maps [h, w] (see `toolkit.maps`) of the layer's own cells, which cover the image exactly.
     """
+    return _maps(explain(model, images, layer))
+
+
+@torch.inference_mode()
+def look(model: FasterRCNN, image: Tensor, layer: str) -> tuple[dict[str, Tensor], np.ndarray]:
+    """What the detector finds in an image [3, H, W] in 0..1, as itself would say, and where it looks: in one pass."""
+    seen = explain(model, [image], layer)
+    proposals, _ = model.rpn(seen.batch, seen.pyramid)
+    found, _ = model.roi_heads(seen.pyramid, proposals, seen.batch.image_sizes)
+    return model.transform.postprocess(found, seen.batch.image_sizes, [image.shape[-2:]])[0], _maps(seen)[0]
+
+
+def explain(model: FasterRCNN, images: Sequence[Tensor], layer: str) -> Pass:
+    """Run the backbone, and the region proposal network's head on the one pyramid level that belongs to `layer`."""
     if len({image.shape for image in images}) > 1:
         raise ValueError("a batch must be of one image size")
-    activations, objectness, (height, width) = explain(model, images, layer)
-    rows, columns = math.ceil(height), math.ceil(width)
-    inside = activations[:, :, :rows, :columns]
-    signed = oriented(projection(inside), objectness[:, :rows, :columns])
-    return [normalise(_cover(grid, height, width)) for grid in signed.clamp(min=0).cpu().numpy()]
-
-
-def explain(model: FasterRCNN, images: Sequence[Tensor], layer: str) -> tuple[Tensor, Tensor, tuple[float, float]]:
-    """One pass of the backbone and of the RPN's head on one pyramid level.
-
-    Returns the layer's activations [B, C, h, w], the largest objectness logit of each of its cells [B, h, w], and how
-    many cells, whole or not, the image without its padding covers.
-    """
     batch, _ = model.transform(list(images))
     kept: list[Tensor] = []
     hook = model.get_submodule(layer).register_forward_hook(lambda _module, _input, output: kept.append(output))
@@ -60,7 +73,14 @@ def explain(model: FasterRCNN, images: Sequence[Tensor], layer: str) -> tuple[Te
         objectness = F.interpolate(objectness, cells, mode="bilinear", align_corners=False)
     padded, shown = batch.tensors.shape[-2:], batch.image_sizes[0]
     covered = (shown[0] / padded[0] * cells[0], shown[1] / padded[1] * cells[1])
-    return activations, objectness[:, 0], covered
+    return Pass(batch, pyramid, activations, objectness[:, 0], covered)
+
+
+def _maps(seen: Pass) -> list[np.ndarray]:
+    height, width = seen.covered
+    rows, columns = math.ceil(height), math.ceil(width)
+    signed = oriented(projection(seen.activations[:, :, :rows, :columns]), seen.objectness[:, :rows, :columns])
+    return [normalise(_cover(grid, height, width)) for grid in signed.clamp(min=0).cpu().numpy()]
 
 
 def projection(activations: Tensor) -> Tensor:

@@ -1,8 +1,6 @@
 """Fill a hole in an image from what surrounds it: with Deep Image Prior, as the study did, or OpenCV's Telea."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -10,6 +8,7 @@ import numpy as np
 import torch
 
 from toolkit.variants import deep_image_prior
+from toolkit.workers import mapped
 
 RADIUS = 3  # pixels that Telea looks around
 
@@ -35,7 +34,8 @@ def inpaint(
         if hole.all():
             raise ValueError(f"hole {index} covers the whole image")
 
-    def fill(image: np.ndarray, hole: np.ndarray, seed: int) -> np.ndarray:
+    def fill(item: tuple[np.ndarray, np.ndarray, int]) -> np.ndarray:
+        image, hole, seed = item
         if not hole.any():
             return image.copy()
         if engine == "telea":
@@ -44,27 +44,11 @@ def inpaint(
             filled = deep_image_prior.fill(image, hole, seed, iterations, device)
         return np.where(hole[..., None], filled, image)
 
-    with _workers() as workers:
-        return list(workers.map(fill, images, holes, seeds))
+    deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with deterministic:
+        return list(mapped(lambda: fill, zip(images, holes, seeds, strict=True)))
 
 
 def telea(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Fast marching (Telea 2004): the image [H, W, 3] uint8 with the hole filled."""
     return cv2.inpaint(image, hole.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
-
-
-@contextmanager
-def _workers() -> Iterator[Executor]:
-    """As many workers as torch has threads, each computing on one.
-
-    Networks this small gain little from more threads, and sums that are split among threads round differently.
-    """
-    threads = torch.get_num_threads()
-    try:
-        with (
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-            ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as workers,
-        ):
-            yield workers
-    finally:
-        torch.set_num_threads(threads)

@@ -11,8 +11,6 @@ import numpy as np
 from toolkit import voc
 from toolkit.params import Aug
 from toolkit.sources.scenes import CUE
-from toolkit.variants.inpainting import inpaint
-from toolkit.variants.nontrivial import transform
 from toolkit.variants.regions import elsewhere, erase, most_salient
 
 
@@ -48,6 +46,8 @@ def erasing(originals: Sequence[Original], settings: Aug) -> list[Changed]:
 
 def inpainting(originals: Sequence[Original], settings: Aug) -> list[Changed]:
     """The most salient pixels filled from their surroundings."""
+    from toolkit.variants.inpainting import inpaint  # torch takes seconds to import: only those who need it wait
+
     regions = [most_salient(o.saliency, settings.erase_percent) for o in originals]
     images, seeds = [o.image for o in originals], [o.seed for o in originals]
     filled = inpaint(images, regions, seeds, settings.inpaint.engine, settings.inpaint.iterations)
@@ -68,6 +68,8 @@ def oracle(originals: Sequence[Original], settings: Aug) -> list[Changed]:
 
 def nontrivial(originals: Sequence[Original], settings: Aug) -> list[Changed]:
     """One random sub-policy of AutoAugment for detection; boxes follow the pixels."""
+    from toolkit.variants.nontrivial import transform  # as above
+
     changed = []
     for o in originals:
         boxes = [known.box for known in voc.parse(o.xml, "annotation").objects]

@@ -14,7 +14,7 @@ from toolkit.errors import BadInput
 from toolkit.files import sha256
 from toolkit.params import Params
 from toolkit.saliency import to_tensor
-from toolkit.saliency.eigencam import _cover, eigencam, oriented, projection
+from toolkit.saliency.eigencam import _cover, eigencam, look, oriented, projection
 from toolkit.voc import VOC_CLASSES, Tree
 
 LAYER = "backbone.body.blocks.4"
@@ -61,14 +61,14 @@ def test_a_batch_gives_what_each_image_gives_alone(model: FasterRCNN, size: tupl
         assert np.abs(one - other).max() < 1e-3  # but for rounding
 
 
-def test_no_map_depends_on_the_number_of_threads(model: FasterRCNN) -> None:
-    threads = torch.get_num_threads()
-    found = []
-    for count in (1, 2, 3):
-        torch.set_num_threads(count)
-        found.append([eigencam(model, [image], LAYER)[0] for image in photos(3, 96, 131)])
-    torch.set_num_threads(threads)
-    assert all((one == other).all() for some in found[1:] for one, other in zip(found[0], some, strict=True))
+@pytest.mark.parametrize("size", [(96, 96), (96, 131)])
+def test_looking_finds_what_the_detector_finds_and_explains_it_alike(model: FasterRCNN, size: tuple[int, int]) -> None:
+    for image in photos(3, *size):
+        found, map = look(model, image, LAYER)
+        with torch.no_grad():
+            expected = model([image])[0]
+        assert all((found[key] == expected[key]).all() for key in ("boxes", "labels", "scores"))
+        assert (map == eigencam(model, [image], LAYER)[0]).all()
 
 
 def test_images_of_two_sizes_are_refused(model: FasterRCNN) -> None:
@@ -96,17 +96,21 @@ def test_covering_the_image_keeps_a_linear_map_linear() -> None:
     assert np.allclose(covered[0], np.clip(centres, 0, 8), atol=0.05)
 
 
-def test_the_stage_s_maps_depend_on_no_batch_size_and_survive(sample: Tree, settings: Params, workplace: Path) -> None:
-    for batch in (1, 5):
-        (workplace / f"store{batch}").mkdir()
-        saliency.build(
-            sample, settings.detector, settings.saliency.model_copy(update={"batch": batch}), VOC_CLASSES,
-            workplace / f"out{batch}",
-        )  # fmt: skip
-        (workplace / ".salvoc").rename(workplace / f"stored{batch}")  # so that the second run makes its own
+@pytest.mark.parametrize(("batch", "threads"), [(5, 1), (1, 3)])
+def test_no_stored_map_depends_on_batch_size_or_threads(
+    sample: Tree, settings: Params, workplace: Path, monkeypatch: pytest.MonkeyPatch, batch: int, threads: int
+) -> None:
+    saliency.build(sample, settings.detector, settings.saliency, VOC_CLASSES, workplace / "out")
+    monkeypatch.setenv("SALVOC_STORE", str(workplace / "another"))  # so that the second run makes its own
+    usual = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    changed = settings.saliency.model_copy(update={"batch": batch})
+    saliency.build(sample, settings.detector, changed, VOC_CLASSES, workplace / "again")
+    assert torch.get_num_threads() == threads
+    torch.set_num_threads(usual)
     for id in sample.all_ids():
-        assert sha256(workplace / "out1" / f"{id}.png") == sha256(workplace / "out5" / f"{id}.png")
-        assert maps.load(workplace / "out1" / f"{id}.png").max() == 1
+        assert sha256(workplace / "out" / f"{id}.png") == sha256(workplace / "again" / f"{id}.png")
+        assert maps.load(workplace / "out" / f"{id}.png").max() == 1
 
 
 def test_an_unknown_layer_is_refused(sample: Tree, settings: Params, workplace: Path) -> None:
