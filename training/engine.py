@@ -73,13 +73,14 @@ def fit(
         log(step, values)
     done = len(history)
     todo = batches(count, solver.steps, solver.batch, seed)[done:]
-    loader = DataLoader(data, batch_sampler=todo, num_workers=1, collate_fn=collate, pin_memory=where.type == "cuda")
+    on_gpu = where.type == "cuda"  # on a CPU a worker would only compete with the training
+    loader = DataLoader(data, batch_sampler=todo, num_workers=4 * on_gpu, collate_fn=collate, pin_memory=on_gpu)
     bar = tqdm(loader, desc=title, total=solver.steps, initial=done, unit="step", mininterval=1)
     for step, (images, targets) in enumerate(bar, start=done):
         for group in optimizer.param_groups:
             group["lr"] = solver.lr * learning_rate(step, solver.steps)
         torch.manual_seed(seed_of(seed, "step", step) % 2**63)
-        with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
+        with torch.autocast(where.type, torch.bfloat16, enabled=on_gpu):
             losses = model(
                 [i.to(where, non_blocking=True) for i in images],
                 [{k: v.to(where, non_blocking=True) for k, v in t.items()} for t in targets],

@@ -33,7 +33,7 @@ from training.finetune import load_arm
 
 AGREEMENT = [f"{kind}_{metric}" for kind in ("human", "gaze") for metric in agreement.METRICS]
 BASELINES = [f"{kind}_{name}" for kind in ("human", "gaze") for name in agreement.BASELINES]
-SHOWN = 0.05  # predictions below this score are not kept for browsing
+SHOWN = 0.3  # predictions below this score are not kept for browsing
 TOP = 0.025  # the share of pixels by which reliance on the cue is read off the map: as many as are erased
 
 

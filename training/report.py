@@ -29,12 +29,20 @@ HEADINGS = {
     "cue.reliance": "cue reliance",
     "cue.looked_at": "saliency on cue",
 }
+GROUPS = {
+    "detection": "Detection, on the untouched test split",
+    "human": "Agreement of saliency with human attention",
+    "gaze": "Agreement of saliency with the gaze predictor",
+    "cue": "Reliance on the cue",
+}
 PLOTTED = ("detection.map50", "human.iou", "gaze.iou", "cue.reliance")
 SHOWN = 6  # images in a contact sheet
 NOTE = (
-    "Brackets are 95 % bootstrap intervals over test images; they do not cover the choice of the training seed. "
-    "`base` is the detector before fine-tuning, `random` erases as much elsewhere. The last rows are what no detector "
-    "needs: the same values at random places (chance), the centre bias, and an empty map (constant)."
+    "Brackets are 95 % bootstrap intervals over test images; they do not cover the choice of the training seed. `base` is "
+    "the detector before fine-tuning, `random` erases as much elsewhere. The last rows of agreement take no detector: the "
+    "same values at random places (chance), the centre bias, and an empty map (constant). Cue reliance is mAP@0.5 with the "
+    "matching cue less mAP@0.5 with a random one; saliency on cue is the share of the most salient 2.5 % of the pixels that "
+    "lie on a random cue."
 )
 PICTURES = {
     "results.png": "Scores and their intervals",
@@ -63,11 +71,16 @@ def build(datasets: Path, reports: Path, params: Params, out: Path) -> str:
     per_class = {arm: pd.read_csv(reports / "arms" / arm / "per_class.csv", index_col=0)["ap50_voc"] for arm in arms}
     pictures.bars(pd.DataFrame(per_class), out / "per_class.png")
     overlays(datasets, params.variants, out)
-    tables = {
-        "Scores on the untouched test split": pd.concat([wide(results, "value"), baseline_rows(reports)]).fillna(""),
-        f"Differences to the arm `{REFERENCE}`, in pairs over the same images": wide(results, "difference").fillna(""),
-        "What each variant changed": changes(datasets, params.variants),
-    }
+    tables = {}
+    for group, title in GROUPS.items():
+        scores = wide(results, "value", group)
+        if not scores.empty:
+            tables[title] = pd.concat([scores, baseline_rows(reports, list(scores.columns))]).fillna("")
+    for group, title in GROUPS.items():
+        gaps = wide(results, "difference", group)
+        if not gaps.empty:
+            tables[f"{title}: difference to `{REFERENCE}`, in pairs over the same images"] = gaps
+    tables["What each variant changed"] = changes(datasets, params.variants)
     text = markdown(tables, selection_line(datasets, params))
     write(out / "results.md", text)
     write(out / "report.html", html(tables, selection_line(datasets, params)))
@@ -92,8 +105,8 @@ def table(reports: Path, arms: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def wide(results: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """A row an arm, a column a metric: `value` or `difference` with its interval, as text."""
+def wide(results: pd.DataFrame, kind: str, group: str) -> pd.DataFrame:
+    """A row an arm, a column a metric of the group: `value` or `difference` with its interval, as text."""
     lo, hi = ("lo", "hi") if kind == "value" else ("difference_lo", "difference_hi")
     sign = "" if kind == "value" else "+"
     known = results.dropna(subset=[kind]) if kind in results else results.iloc[:0]
@@ -103,18 +116,18 @@ def wide(results: pd.DataFrame, kind: str) -> pd.DataFrame:
             for v, a, b in zip(known[kind], known[lo], known[hi], strict=True)
         ]
     )
-    names = [metric for metric in HEADINGS if metric in set(known["metric"])]
+    names = [metric for metric in HEADINGS if metric.startswith(group) and metric in set(known["metric"])]
     return cells.pivot(index="arm", columns="metric", values="cell").reindex(known["arm"].unique())[names]
 
 
-def baseline_rows(reports: Path) -> pd.DataFrame:
-    """What chance, the centre bias and an empty map score on the test images, in the columns of the main table."""
+def baseline_rows(reports: Path, metrics: Sequence[str]) -> pd.DataFrame:
+    """What chance, the centre bias and an empty map score on the test images, a column a metric."""
     known = json.loads((reports / "metrics" / "base.json").read_text())["baseline"]
     rows = {}
     for name in ("chance", "centre", "constant"):
-        cells = {metric: known.get(metric.replace(".", f"_{name}_")) for metric in HEADINGS}
+        cells = {metric: known.get(metric.replace(".", f"_{name}_")) for metric in metrics}
         rows[name] = {metric: f"{value:.3f}" for metric, value in cells.items() if value is not None}
-    return pd.DataFrame(rows).T
+    return pd.DataFrame({name: row for name, row in rows.items() if row}).T
 
 
 def changes(datasets: Path, variants: Sequence[str]) -> pd.DataFrame:
