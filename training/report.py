@@ -38,11 +38,11 @@ GROUPS = {
 PLOTTED = ("detection.map50", "human.iou", "gaze.iou", "cue.reliance")
 SHOWN = 6  # images in a contact sheet
 NOTE = (
-    "Brackets are 95 % bootstrap intervals over test images; they do not cover the choice of the training seed. `base` is "
-    "the detector before fine-tuning, `random` erases as much elsewhere. The last rows of agreement take no detector: the "
-    "same values at random places (chance), the centre bias, and an empty map (constant). Cue reliance is mAP@0.5 with the "
-    "matching cue less mAP@0.5 with a random one; saliency on cue is the share of the most salient 2.5 % of the pixels that "
-    "lie on a random cue."
+    "Brackets are 95 % bootstrap intervals over test images; they do not cover the choice of the training seed. "
+    "`base` is the detector before fine-tuning, `random` erases as much elsewhere. The last rows of agreement take "
+    "no detector: the same values at random places (chance), the centre bias, and an empty map (constant). Cue "
+    "reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one; saliency on cue is the share of the "
+    "most salient 2.5 % of the pixels that lie on a random cue."
 )
 PICTURES = {
     "results.png": "Scores and their intervals",

@@ -16,11 +16,12 @@ import yaml
 from tests.conftest import ROOT
 
 SHRUNK = {
-    "sample.train": 10,
+    "sample.train": 16,
     "sample.test": 4,
-    "aug.threshold": 0.2,
-    "aug.inpaint.iterations": 3,
+    "aug.threshold": 0.4,
+    "aug.inpaint.iterations": 30,
     "variants": ["none", "erasing", "inpainting"],
+    "train.seeds": [1, 2],
     "train.steps": 3,
     "train.batch": 2,
     "evaluate.resamples": 20,

@@ -104,7 +104,7 @@ def test_another_threshold_selects_anew_and_inpaints_no_image_twice(finished: Fi
         ("attention", "attention", 5),
         ("saliency", "saliency", 5),
         ("variant@inpainting", "variants/inpainting", 1),
-        ("finetune@none", "training", 1),
+        ("finetune@none", "training", 2),  # a seed's weights and its training curve
     ],
 )
 def test_a_killed_stage_goes_on_to_the_same_hashes(

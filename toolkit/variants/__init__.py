@@ -1,6 +1,7 @@
 """Variants: complete VOC datasets made from the source by one rule each, of which only train images may differ."""
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from toolkit.voc import Tree
 
 NAMES = ("none", *RULES)
 VERSION = 1  # raise it when a rule's result changes, so that stored images are made again
-BATCH = 16  # images in memory at a time
+BATCH = 2 * (os.cpu_count() or 1)  # images in memory at a time: enough to keep every core at work
 EVERY_TRAIN_IMAGE = ("nontrivial", "oracle")  # rules that do not ask where the detector looked
 PARTS = {"object": OBJECT, "cue": CUE, "background": 0}
 
