@@ -1,5 +1,6 @@
 """The export for FiftyOne: its bytes, its paths, and what a browser shows of it."""
 
+import base64
 import os
 import shutil
 import socket
@@ -282,24 +283,27 @@ def test_app_draws_the_heatmaps_over_the_images(app: str) -> None:
 
         looker.first.click()
         modal = page.locator("[data-cy=modal]")
-        for field in ("human_attention", "gaze_attention", "saliency"):
-            modal.locator(f"[data-cy=checkbox-{field}]").click()
+        canvas = modal.locator("[data-cy=modal-looker-container] canvas")
 
         def seen() -> np.ndarray:
-            """The modal's picture: float [H, W, 3]. A shot in the middle of a drawing can stop it: first some rest."""
-            page.wait_for_timeout(2000)
-            shot = modal.locator("[data-cy=modal-looker-container]").screenshot()
-            return cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR).astype(float)
+            """The picture as the canvas has it: float [H, W, 4]. A screenshot can stop a drawing half-way."""
+            data = canvas.evaluate("canvas => canvas.toDataURL('image/png')").partition(",")[2]
+            return cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_UNCHANGED).astype(float)
 
-        [bare] = until(lambda: (shot := seen()).std() > 20 and [shot], 30)
-
-        def drawn() -> tuple[float, float]:
+        def change(before: np.ndarray) -> tuple[float, float]:
             """How much the left and the right half of the picture have changed; the image lies in its middle."""
-            change = np.abs(bare - seen()).mean((0, 2))
-            return change[: len(change) // 2].mean(), change[len(change) // 2 :].mean()
+            page.wait_for_timeout(2000)
+            columns = np.abs(before - seen()).mean((0, 2))
+            return columns[: len(columns) // 2].mean(), columns[len(columns) // 2 :].mean()
 
-        assert max(drawn()) < 1
+        def still() -> list[np.ndarray]:
+            """The picture once the image is drawn and nothing moves any more."""
+            picture = seen()
+            return [picture] if picture.std() > 20 and max(change(picture)) < 1 else []
+
+        [drawn] = until(still, 60)
+        # One click, once nothing loads: two in a row can make the App send a map to its worker twice, and fail.
         modal.locator("[data-cy=checkbox-saliency]").click()
-        until(lambda: drawn()[0] > 5, 30)
-        left, right = drawn()
-        assert right < left / 5  # where the saliency is
+        until(lambda: change(drawn)[0] > 5, 60)
+        left, right = change(drawn)
+        assert right < left / 5  # where the saliency was
