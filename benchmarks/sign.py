@@ -13,7 +13,7 @@ import torch
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from tqdm import tqdm
 
-from toolkit import agreement, detectors, maps, params
+from toolkit import detectors, maps, metrics, params
 from toolkit.files import read_image
 from toolkit.saliency import layer_of, to_tensor
 from toolkit.saliency.eigencam import explain, oriented, projection
@@ -53,7 +53,8 @@ def main() -> None:
 
 
 def _iou(grid: np.ndarray, truth: np.ndarray) -> float:
-    return agreement.iou(maps.scale(maps.normalise(grid.clip(min=0)), *truth.shape), truth)
+    map = maps.scale(maps.normalise(grid.clip(min=0)), *truth.shape)
+    return float(metrics.iou(torch.from_numpy(map)[None], torch.from_numpy(truth)[None]))
 
 
 if __name__ == "__main__":

@@ -1,84 +1,102 @@
 """How a detector's saliency and people's attention compare, beside what chance and trivial maps would score.
 
-Every function takes the map to be judged first and the truth, people's attention, second: [H, W] in 0..1, of one size.
+Maps are compared on a grid of `SIDE` cells on the longer side: their own cells are far coarser. Fixations are counted
+on the same grid. The table has no information gain, for a CAM is no probability model: it has zeros where people look,
+and whatever makes a density of it would be judged as much as the CAM.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
-from toolkit import maps
+from toolkit import maps, metrics
 from toolkit.attention.bottom_up import centre_bias
+from toolkit.errors import BadInput, Problem
+from toolkit.files import seed_of
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
-TOP = 0.10  # the share of pixels that the study's IoU compares
-METRICS = ("mae", "iou", "cc")
-BASELINES = ("chance_mae", "chance_iou", "centre_mae", "centre_iou", "centre_cc", "constant_mae")
-SIDE = 256  # maps are compared on a grid of this longer side: their own cells are far coarser
+AGAINST_MAPS = ("mae", "iou", "cc", "sim", "kl")
+AGAINST_FIXATIONS = ("nss", "auc", "sauc")
+METRICS = AGAINST_MAPS + AGAINST_FIXATIONS
+BASELINES = (
+    *("chance_mae", "chance_iou"),
+    *(f"centre_{name}" for name in METRICS),
+    *("constant_mae", "constant_sim", "constant_kl"),
+)
+SIDE = 256
+NEGATIVES = 10_000  # other images' fixations that the shuffled AUC compares with, at most
 
 
-def mae(map: np.ndarray, truth: np.ndarray) -> float:
-    """Mean absolute error, 0 (equal) to 1. A nearly empty map scores well against a sparse truth: see `compare`."""
-    return float(np.abs(map - truth, dtype=np.float64).mean())
+@dataclass(frozen=True)
+class Fixations:
+    """Where people's eyes rested in the images of a table, in shares of each image's width and height."""
 
+    sizes: Mapping[str, tuple[int, int]]  # height, width in pixels, of each image that has fixations
+    shares: Mapping[str, np.ndarray]  # [N, 2] x, y in 0..1
+    pool: np.ndarray  # [M, 2] at most `NEGATIVES` of all of them, drawn evenly
+    owners: np.ndarray  # [M] the image of each
 
-def iou(map: np.ndarray, truth: np.ndarray) -> float:
-    """Intersection over union of the two top 10 %, 0 to 1; 0 where either map is constant and so has no top."""
-    a, b = maps.top(map, TOP), maps.top(truth, TOP)
-    union = int((a | b).sum())
-    return int((a & b).sum()) / union if union else 0.0
-
-
-def cc(map: np.ndarray, truth: np.ndarray) -> float:
-    """Pearson's correlation, -1 to 1; 0 where either map is constant."""
-    a, b = (m.astype(np.float64) - m.mean(dtype=np.float64) for m in (map, truth))
-    norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    return float((a * b).sum()) / norm if norm > 0 else 0.0
-
-
-def chance_mae(map: np.ndarray, truth: np.ndarray) -> float:
-    """The MAE expected of the map's own values at random places: the mean |a - b| over all pairs of pixels.
-
-    Exact, by sorting: sum over the truth's values of |a_i - b|, from cumulative sums of the sorted map.
-    """
-    a = np.sort(map.ravel().astype(np.float64))
-    b = truth.ravel().astype(np.float64)
-    below = np.searchsorted(a, b)
-    sums = np.concatenate([[0.0], np.cumsum(a)])
-    total = (b * below - sums[below]) + (sums[-1] - sums[below] - b * (a.size - below))
-    return float(total.mean() / a.size)
-
-
-def chance_iou(map: np.ndarray, truth: np.ndarray) -> float:
-    """The IoU expected of two independent tops of these sizes, to first order: 0.053 for two of 10 %."""
-    a, b = (float(maps.top(m, TOP).mean()) for m in (map, truth))
-    return a * b / (a + b - a * b) if a + b else 0.0
+    def others(self, id: str) -> np.ndarray:
+        """The pool without an image's own fixations."""
+        return self.pool[self.owners != id]
 
 
 def compare(map: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Every score of the map, and of the baselines that it has to beat, against one truth.
+    """Every score of the map, and of the baselines that it has to beat, against one truth; [H, W] on the 16-bit grid.
 
-    `centre_*` judges the centre bias in the map's place, `constant_mae` an empty map (its IoU and CC are 0), `chance_*`
-    the map's values at random places (its CC is 0).
+    `centre_*` judges the centre bias in the map's place, `constant_*` an empty map, which is a uniform density (its IoU
+    and CC are 0), `chance_*` the map's values at random places (its CC is 0).
     """
-    middle = maps.normalise(centre_bias(*truth.shape))
-    return {
-        "mae": mae(map, truth),
-        "iou": iou(map, truth),
-        "cc": cc(map, truth),
-        "chance_mae": chance_mae(map, truth),
-        "chance_iou": chance_iou(map, truth),
-        "centre_mae": mae(middle, truth),
-        "centre_iou": iou(middle, truth),
-        "centre_cc": cc(middle, truth),
-        "constant_mae": float(truth.mean(dtype=np.float64)),
+    middle, middle_top = _centre(*truth.shape)
+    seen, sought = _batch(map), _batch(truth)
+    judged, nothing = torch.cat([seen, middle]), torch.zeros_like(seen)
+    top, sought_top = metrics.top(seen, metrics.TOP), metrics.top(sought, metrics.TOP)
+    return _named(
+        mae=metrics.mae(judged, sought),
+        iou=metrics.overlap(torch.cat([top, middle_top]), sought_top),
+        cc=metrics.cc(judged, sought),
+        sim=metrics.sim(judged, sought),
+        kl=metrics.kl(judged, sought),
+    ) | {
+        "chance_mae": float(metrics.chance_mae(seen, sought)),
+        "chance_iou": float(metrics.chance_overlap(top, sought_top)),
+        "constant_mae": float(metrics.mae(nothing, sought)),
+        "constant_sim": float(metrics.sim(nothing, sought)),
+        "constant_kl": float(metrics.kl(nothing, sought)),
     }
 
 
-def against(map: np.ndarray, attention: Path, id: str) -> dict[str, object]:
+def compare_fixations(map: np.ndarray, fixations: np.ndarray, others: np.ndarray) -> dict[str, float]:
+    """The scores at fixations of the map and of the centre bias; by chance 0 (NSS) and 0.5 (AUCs).
+
+    The map is [H, W], fixations [N, 2] and those of other images [M, 2] are shares of the width and height.
+    """
+    size = map.shape
+    judged = torch.cat([_batch(map), _centre(*size)[0]])
+    here, elsewhere = (_batch(counts(points, *size)) for points in (fixations, others))
+    return _named(
+        nss=metrics.nss(judged, here),
+        auc=metrics.auc_judd(judged, here),
+        sauc=metrics.shuffled_auc(judged, here, elsewhere),
+    )
+
+
+def counts(shares: np.ndarray, height: int, width: int) -> np.ndarray:
+    """How many points [N, 2], x, y in 0..1, fall on each cell of a grid; [height, width] int64."""
+    cells = np.minimum(shares * [width, height], [width - 1, height - 1]).astype(np.int64)
+    return np.bincount(cells[:, 1] * width + cells[:, 0], minlength=height * width).reshape(height, width)
+
+
+def against(map: np.ndarray, attention: Path, id: str, fixations: Fixations | None = None) -> dict[str, object]:
     """A map's scores against what is known of where people look in that image."""
     row: dict[str, object] = {}
     for kind in ("human", "gaze"):
@@ -88,6 +106,10 @@ def against(map: np.ndarray, attention: Path, id: str) -> dict[str, object]:
             size = grid(*truth.shape)
             scores = compare(maps.scale(map, *size), maps.scale(truth, *size))
             row |= {f"{kind}_{name}": value for name, value in scores.items()}
+    if fixations and id in fixations.shares:
+        seen = maps.scale(map, *grid(*fixations.sizes[id]))
+        scores = compare_fixations(seen, fixations.shares[id], fixations.others(id))
+        row |= {f"human_{name}": value for name, value in scores.items()}
     return row
 
 
@@ -97,11 +119,66 @@ def grid(height: int, width: int) -> tuple[int, int]:
     return max(round(height * factor), 1), max(round(width * factor), 1)
 
 
+def fixations_of(source: Tree, attention: Path) -> Fixations:
+    """Read `fixations/ID.csv` of the source's images: a header `x,y`, then pixels of the image, a fixation a line."""
+    sizes, shares, problems = {}, {}, []
+    for id in source.all_ids():
+        path = attention / "fixations" / f"{id}.csv"
+        if path.exists():
+            with Image.open(source.image(id)) as image:
+                width, height = image.size
+            try:
+                sizes[id], shares[id] = (height, width), _points(path, width, height) / [width, height]
+            except ValueError as error:
+                mend = f"write `x,y`, then a fixation a line, inside the image's {width} x {height} pixels"
+                problems.append(Problem(str(path), str(error), mend))
+    if problems:
+        raise BadInput(problems)
+    pool = np.concatenate([np.zeros((0, 2)), *shares.values()])
+    owners = np.repeat(np.array(list(shares), object), [len(points) for points in shares.values()])
+    random = np.random.default_rng(seed_of("shuffled AUC"))
+    drawn = random.choice(len(pool), min(len(pool), NEGATIVES), replace=False)
+    return Fixations(sizes, shares, pool[drawn], owners[drawn])
+
+
+def _points(path: Path, width: int, height: int) -> np.ndarray:
+    """The table's numbers, [N, 2]; raises ValueError where they are no fixations in an image of this size."""
+    table = pd.read_csv(path)
+    if list(table) != ["x", "y"]:
+        raise ValueError("has other columns than x, y")
+    points = table.to_numpy(np.float64)
+    if not ((points >= 0) & (points <= [width, height])).all():
+        raise ValueError("has a fixation that is not inside the image")
+    return points
+
+
 def build(source: Tree, saliency: Path, attention: Path) -> pd.DataFrame:
     """The table of agreement: one row an image, sorted by id, with the split that it belongs to."""
     split_of = {id: split for split, ids in source.splits().items() for id in ids}
     ids = source.all_ids()
-    rows = mapped(lambda: lambda id: {"id": id} | against(maps.load(saliency / f"{id}.png"), attention, id), ids)
+    fixations = fixations_of(source, attention)
+
+    def row(id: str) -> dict[str, object]:
+        return {"id": id} | against(maps.load(saliency / f"{id}.png"), attention, id, fixations)
+
+    rows = mapped(lambda: row, ids)
     table = pd.DataFrame(tqdm(rows, desc="agreement", total=len(ids), unit="image", mininterval=1))
     table.insert(1, "split", table["id"].map(split_of))
     return table
+
+
+@lru_cache(64)
+def _centre(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """The centre bias and its top, [1, H, W]: one for all images of a size."""
+    middle = _batch(maps.normalise(centre_bias(height, width)))
+    return middle, metrics.top(middle, metrics.TOP)
+
+
+def _batch(map: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(map))[None]
+
+
+def _named(**scores: Tensor) -> dict[str, float]:
+    """Scores of the map and of the centre bias [2] by their names."""
+    both = {name: score.tolist() for name, score in scores.items()}
+    return {name: one for name, (one, _) in both.items()} | {f"centre_{name}": one for name, (_, one) in both.items()}

@@ -23,10 +23,11 @@ class Estimate:
 
 
 def blocks(images: int, resamples: int, seed: int, width: int = 0) -> Iterator[np.ndarray]:
-    """The rows of `weights`, a block at a time, so that memory does not grow with resamples x images.
+    """How often each resample draws each image; [resamples, images] int64, each row sums to `images` (multinomial).
 
-    `width` is the length of the longest row the caller makes of a resample, where that is more than `images`: blocks
-    get fewer rows then. It does not change the rows.
+    A block of rows at a time, so that memory does not grow with resamples x images. `width` is the length of the
+    longest row the caller makes of a resample, where that is more than `images`: blocks get fewer rows then. It does
+    not change the rows.
     """
     random = np.random.default_rng(seed)
     most = max(1, CELLS // max(images, width, 1))
@@ -35,11 +36,6 @@ def blocks(images: int, resamples: int, seed: int, width: int = 0) -> Iterator[n
         drawn = random.integers(images, size=(rows, images)) if images else np.zeros((rows, 0), np.int64)
         cells = drawn + images * np.arange(rows)[:, None]
         yield np.bincount(cells.ravel(), minlength=rows * images).reshape(rows, images)
-
-
-def weights(images: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each resample draws each image; [resamples, images] int64, each row sums to `images` (multinomial)."""
-    return np.concatenate([np.zeros((0, images), np.int64), *blocks(images, resamples, seed)])
 
 
 def interval(samples: np.ndarray) -> tuple[float, float]:
@@ -74,8 +70,26 @@ def mean(values: np.ndarray, resamples: int, seed: int) -> Estimate:
     return Estimate(float(known.mean()), *interval(resampled_means(known, resamples, seed)))
 
 
-def paired_difference(a: np.ndarray, b: np.ndarray, resamples: int, seed: int) -> Estimate:
-    """The mean of a - b over the same images, [images] each; an image that lacks one of the two is left out."""
+def permutation_test(a: np.ndarray, b: np.ndarray, permutations: int, seed: int) -> float:
+    """The two-sided p-value of mean(a - b) = 0 over the same images, [images] each: a paired permutation test.
+
+    Were a and b the same, each difference would be as likely with the other sign: p is the share of random signs whose
+    mean lies as far from 0 (Good, Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005, chapter 3). The
+    differences as they are count as one more, so that p is never 0: (1 + hits) / (1 + permutations) (Phipson & Smyth
+    2010). An image that lacks one of the two is left out; NaN where none is left.
+    """
     if a.shape != b.shape:
         raise ValueError(f"pairs need the same images: {a.shape} and {b.shape}")
-    return mean(a - b, resamples, seed)
+    differences = a.astype(np.float64) - b
+    differences = differences[~np.isnan(differences)]
+    if not differences.size:
+        return np.nan
+    random = np.random.default_rng(seed)
+    most = max(1, CELLS // differences.size)
+    total = differences.sum()
+    far = abs(total) - 1e-12 * np.abs(differences).sum()  # a tie is a hit, however it was rounded
+    hits = 0
+    for start in range(0, permutations, most):
+        turned = random.integers(2, size=(min(most, permutations - start), differences.size), dtype=np.int8)
+        hits += int((np.abs(total - 2 * (turned @ differences)) >= far).sum())
+    return (1 + hits) / (1 + permutations)

@@ -130,7 +130,7 @@ def test_coco_equals_pycocotools_where_an_image_has_over_a_hundred_detections() 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_resample_equals_pycocotools_on_a_data_set_that_repeats_its_images(seed: int) -> None:
     truths, found = scenes(seed, 25)
-    drawn = bootstrap.weights(25, 2, seed)
+    drawn = np.concatenate(list(bootstrap.blocks(25, 2, seed)))
     for weights, own in zip(drawn, own_map(truths, found, drawn).T, strict=True):
         images = np.repeat(np.arange(25), weights)
         assert own == pytest.approx(pycocotools_map([truths[i] for i in images], [found[i] for i in images]), abs=1e-9)

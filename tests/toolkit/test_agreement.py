@@ -1,82 +1,161 @@
-"""Agreement scores, worked by hand, and the baselines that stand beside them."""
+"""The table of agreement: its scores are today's and stay so, and what it says of images with and without fixations."""
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from toolkit import agreement, maps
-from toolkit.files import write
+from toolkit.attention.bottom_up import centre_bias
+from toolkit.errors import BadInput
+from toolkit.files import png, write
+from toolkit.voc import Tree, write_ids
 
 MAPS = arrays(np.float32, (10, 12), elements=st.floats(0, 1, width=32)).map(maps.normalise)
 
 
-def ramp(columns: int = 100) -> np.ndarray:
-    return np.tile(np.linspace(0, 1, columns, dtype=np.float32), (10, 1))
+def independent(map: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """MAE, IoU and CC by numpy alone."""
+    a, b = maps.top(map, 0.1), maps.top(truth, 0.1)
+    varied = map.max() > map.min() and truth.max() > truth.min()
+    return {
+        "mae": np.abs(map.astype(np.float64) - truth).mean(),
+        "iou": (a & b).sum() / max((a | b).sum(), 1),
+        "cc": np.corrcoef(map.ravel(), truth.ravel())[0, 1] if varied else 0.0,
+    }
 
 
-@given(MAPS)
-def test_a_map_agrees_with_itself(map: np.ndarray) -> None:
-    varied = map.max() > 0
-    assert agreement.mae(map, map) == 0
-    assert agreement.iou(map, map) == (1 if varied else 0)
-    assert agreement.cc(map, map) == pytest.approx(1 if varied else 0)
+def spread(height: int = 24, width: int = 32) -> np.ndarray:
+    return maps.normalise(np.outer(np.hanning(height), np.hanning(width)))
 
 
+@pytest.fixture
+def source(tmp_path: Path) -> Tree:
+    """Six grey images of different sizes."""
+    tree = Tree(tmp_path / "source")
+    for number in range(6):
+        write(tree.image(f"{number}"), png(np.full((60 + number, 90 - number, 3), 128, np.uint8)))
+    write_ids(tree.split("train"), ["0", "2", "4"])
+    write_ids(tree.split("test"), ["1", "3", "5"])
+    return tree
+
+
+def looked_at(folder: Path, fixations: dict[str, np.ndarray]) -> Path:
+    """An attention folder with fixations [N, 2] in pixels by image id."""
+    (folder / "fixations").mkdir(parents=True)
+    for id, points in fixations.items():
+        pd.DataFrame(points, columns=["x", "y"]).to_csv(folder / "fixations" / f"{id}.csv", index=False)
+    return folder
+
+
+@settings(deadline=None)
 @given(MAPS, MAPS)
-def test_scores_are_symmetric_and_in_range(a: np.ndarray, b: np.ndarray) -> None:
-    for score, low in ((agreement.mae, 0), (agreement.iou, 0), (agreement.cc, -1)):
-        assert low - 1e-9 <= score(a, b) <= 1 + 1e-9
-        assert score(a, b) == pytest.approx(score(b, a))
+def test_scores_are_those_of_an_independent_computation(map: np.ndarray, truth: np.ndarray) -> None:
+    scores = agreement.compare(map, truth)
+    middle = maps.normalise(centre_bias(10, 12))
+    for name, value in independent(map, truth).items():
+        assert scores[name] == pytest.approx(value, abs=1e-7)
+    for name, value in independent(middle, truth).items():
+        assert scores[f"centre_{name}"] == pytest.approx(value, abs=1e-7)
+    assert scores["constant_mae"] == pytest.approx(truth.mean(dtype=np.float64))
 
 
-def test_opposite_ramps_share_nothing() -> None:
-    assert agreement.iou(ramp(), ramp()[:, ::-1]) == 0
-    assert agreement.cc(ramp(), ramp()[:, ::-1]) == pytest.approx(-1)
-    assert agreement.mae(ramp(), ramp()[:, ::-1]) == pytest.approx(np.abs(2 * ramp() - 1).mean())
-
-
-def test_half_shared_tops_have_a_third_iou() -> None:
-    a, b = np.zeros((10, 100), np.float32), np.zeros((10, 100), np.float32)
-    a[:, 0:10], b[:, 5:15] = 1, 1
-    assert agreement.iou(a, b) == pytest.approx(1 / 3)
-
-
-def test_a_constant_map_has_defined_scores() -> None:
-    constant = np.zeros((10, 100), np.float32)
-    assert agreement.iou(constant, ramp()) == 0
-    assert agreement.cc(constant, ramp()) == 0
-    assert agreement.chance_iou(constant, constant) == 0
-
-
-@given(MAPS, MAPS)
-def test_chance_mae_is_the_mean_over_all_pairs_of_pixels(a: np.ndarray, b: np.ndarray) -> None:
-    pairs = np.abs(a.ravel()[:, None].astype(np.float64) - b.ravel()[None]).mean()
-    assert agreement.chance_mae(a, b) == pytest.approx(pairs, abs=1e-9)
-
-
-def test_chance_iou_is_what_shuffled_maps_score() -> None:
-    rng = np.random.default_rng(0)
-    a = maps.normalise(rng.random((64, 64)))
-    shuffled = [agreement.iou(rng.permutation(a.ravel()).reshape(a.shape), a) for _ in range(200)]
-    assert agreement.chance_iou(a, a) == pytest.approx(0.1 / 1.9, abs=1e-3)
-    assert np.mean(shuffled) == pytest.approx(agreement.chance_iou(a, a), abs=0.002)
+def test_a_table_has_every_metric_beside_its_baselines() -> None:
+    random = np.random.default_rng(0)
+    scores = agreement.compare(spread(), spread().T.copy().reshape(24, 32))
+    scores |= agreement.compare_fixations(spread(), random.random((9, 2)), random.random((9, 2)))
+    assert set(scores) == {*agreement.METRICS, *agreement.BASELINES}
 
 
 def test_an_empty_map_has_a_good_mae_where_attention_is_sparse() -> None:
     truth = np.zeros((100, 100), np.float32)
     truth[40:50, 40:50] = 1
     noise = maps.normalise(np.random.default_rng(0).random((100, 100)))
-    assert agreement.compare(noise, truth)["constant_mae"] < agreement.mae(noise, truth) / 10
+    scores = agreement.compare(noise, truth)
+    assert scores["constant_mae"] < scores["mae"] / 10
+
+
+def test_an_empty_map_is_a_uniform_density() -> None:
+    truth = np.zeros((10, 10), np.float32)
+    truth[:, :5] = 1
+    scores = agreement.compare(spread(10, 10), truth)
+    assert scores["constant_sim"] == pytest.approx(0.5)
+    assert scores["constant_kl"] == pytest.approx(np.log(2))
 
 
 def test_maps_of_any_size_are_compared_on_one_grid(tmp_path: Path) -> None:
-    smooth = maps.normalise(np.outer(np.hanning(12), np.hanning(16)))
+    smooth = spread(12, 16)
     write(tmp_path / "human" / "a.png", maps.encode(maps.scale(smooth, 384, 512)))
     row = agreement.against(smooth, tmp_path, "a")
     assert row["human_iou"] > 0.95
     assert row["human_mae"] < 0.01
     assert not any(name.startswith("gaze") for name in row)
+
+
+def test_points_fall_on_the_cells_that_hold_them() -> None:
+    shares = np.array([[0, 0], [0.5, 0.5], [0.5, 0.5], [0.99, 0.01], [1, 1]])
+    assert agreement.counts(shares, 2, 4).tolist() == [[1, 0, 0, 1], [0, 0, 2, 1]]
+    assert agreement.counts(shares[:0], 2, 4).sum() == 0
+
+
+def test_a_map_of_the_fixations_scores_high_and_the_opposite_low() -> None:
+    here = np.random.default_rng(0).normal(0.3, 0.05, (200, 2)).clip(0, 1)
+    there = np.random.default_rng(1).random((200, 2))
+    y, x = np.mgrid[:48, :64]
+    right = maps.normalise(-np.hypot(y / 48 - 0.3, x / 64 - 0.3))
+    scores, opposite = (agreement.compare_fixations(map, here, there) for map in (right, maps.normalise(-right)))
+    assert scores["nss"] > scores["centre_nss"]
+    assert min(scores["auc"], scores["sauc"]) > 0.9
+    assert opposite["nss"] == pytest.approx(-scores["nss"], rel=1e-3)
+    assert opposite["auc"] == pytest.approx(1 - scores["auc"], abs=1e-3)
+
+
+def test_the_shuffled_auc_compares_with_other_images_fixations_scaled_to_this_image(
+    source: Tree, tmp_path: Path
+) -> None:
+    shares = {id: np.random.default_rng(int(id)).random((20, 2)) for id in ("0", "1", "2")}
+    attention = looked_at(tmp_path, {id: xy * [90 - int(id), 60 + int(id)] for id, xy in shares.items()})
+    fixations = agreement.fixations_of(source, attention)
+    for id in shares:
+        others = np.concatenate([points for other, points in shares.items() if other != id])
+        assert fixations.shares[id] == pytest.approx(shares[id])
+        assert np.sort(fixations.others(id), axis=0) == pytest.approx(np.sort(others, axis=0))
+    row = agreement.against(spread(), attention, "1", fixations)
+    map = maps.scale(spread(), *agreement.grid(61, 89))
+    expected = agreement.compare_fixations(map, shares["1"], np.concatenate([shares["0"], shares["2"]]))
+    assert row == pytest.approx({f"human_{name}": value for name, value in expected.items()})
+
+
+def test_no_more_negatives_are_kept_than_are_needed_and_always_the_same(source: Tree, tmp_path: Path) -> None:
+    seen = {str(number): np.random.default_rng(number).random((4000, 2)) * 60 for number in range(4)}
+    attention = looked_at(tmp_path, seen)
+    first, again = agreement.fixations_of(source, attention), agreement.fixations_of(source, attention)
+    assert len(first.pool) == agreement.NEGATIVES
+    assert np.array_equal(first.pool, again.pool)
+    assert pd.Series(first.owners).value_counts(normalize=True).to_numpy() == pytest.approx(0.25, abs=0.02)
+
+
+def test_every_table_of_fixations_that_is_none_is_named(source: Tree, tmp_path: Path) -> None:
+    wrong = ["x,y\n1,two\n", "y,x\n1,2\n", "x,y\n1,\n", "x,y\n1,1000\n", ""]
+    for number, text in enumerate([*wrong, "x,y\n85.0,65.0\n"]):
+        write(tmp_path / "fixations" / f"{number}.csv", text)
+    with pytest.raises(BadInput) as caught:
+        agreement.fixations_of(source, tmp_path)
+    assert [Path(problem.file).stem for problem in caught.value.problems] == ["0", "1", "2", "3", "4"]
+
+
+def test_an_image_that_nobody_fixated_has_no_score_at_fixations(source: Tree, tmp_path: Path) -> None:
+    attention = looked_at(tmp_path / "attention", {"0": np.array([[40, 40]]), "1": np.zeros((0, 2))})
+    for id in source.all_ids():
+        write(tmp_path / "saliency" / f"{id}.png", maps.encode(spread()))
+    write(attention / "gaze" / "2.png", maps.encode(spread()))
+    table = agreement.build(source, tmp_path / "saliency", attention).set_index("id")
+    assert table["split"].tolist() == ["train", "test"] * 3
+    assert table["human_nss"].notna().tolist() == [True, False, False, False, False, False]
+    assert table["human_sauc"].isna().all()  # nobody fixated another image
+    assert table["gaze_iou"].notna().tolist() == [False, False, True, False, False, False]
+    assert not any(name.startswith("gaze_nss") for name in table)

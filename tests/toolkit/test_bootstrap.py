@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from toolkit import bootstrap
 
 FINITE = st.floats(-1e6, 1e6)
 
 
-@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 2**32))
+def weights(images: int, resamples: int, seed: int) -> np.ndarray:
+    return np.concatenate(list(bootstrap.blocks(images, resamples, seed)))
+
+
+@given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 2**32))
 def test_every_resample_draws_as_many_images_as_there_are(images: int, resamples: int, seed: int) -> None:
-    drawn = bootstrap.weights(images, resamples, seed)
+    drawn = weights(images, resamples, seed)
     assert drawn.shape == (resamples, images)
     assert np.issubdtype(drawn.dtype, np.integer)
     assert (drawn >= 0).all()
@@ -22,19 +27,19 @@ def test_every_resample_draws_as_many_images_as_there_are(images: int, resamples
 
 
 def test_images_are_drawn_equally_often_and_independently() -> None:
-    drawn = bootstrap.weights(10, 40_000, seed=1)
+    drawn = weights(10, 40_000, seed=1)
     assert drawn.mean(axis=0) == pytest.approx(np.ones(10), abs=0.03)
     # multinomial: variance 1 - 1/n, covariance -1/n
     assert np.cov(drawn.T) == pytest.approx(np.eye(10) - 0.1, abs=0.03)
 
 
 def test_a_seed_gives_the_same_draws_in_blocks_of_any_height() -> None:
-    whole = bootstrap.weights(7, 20, seed=3)
+    whole = weights(7, 20, seed=3)
     width = bootstrap.CELLS // 3  # three rows a block
     parts = list(bootstrap.blocks(7, 20, seed=3, width=width))
     assert [len(part) for part in parts] == [3, 3, 3, 3, 3, 3, 2]
     assert np.array_equal(np.concatenate(parts), whole)
-    assert not np.array_equal(bootstrap.weights(7, 20, seed=4), whole)
+    assert not np.array_equal(weights(7, 20, seed=4), whole)
 
 
 def test_memory_stays_bounded() -> None:
@@ -88,18 +93,55 @@ def test_the_interval_covers_the_true_mean_95_per_cent_of_the_time() -> None:
     assert 0.92 <= covered <= 0.97
 
 
-def test_a_paired_difference_is_sharper_than_two_means() -> None:
+def test_flips_are_those_of_scipy_where_all_can_be_counted() -> None:
     random = np.random.default_rng(0)
-    image = random.normal(0, 10, 200)
-    a, b = image + 0.5 + random.normal(0, 0.1, 200), image
-    difference = bootstrap.paired_difference(a, b, 500, 0)
-    alone = bootstrap.mean(a, 500, 0)
-    assert 0.4 < difference.lo < 0.5 < difference.hi < 0.6
-    assert difference.hi - difference.lo < (alone.hi - alone.lo) / 50
+    for shift in (0, 0.5, 1):
+        a = random.normal(shift, 1, 10)
+        b = random.normal(0, 0.1, 10)
+        all_flips = stats.permutation_test((a, b), lambda a, b: np.mean(a - b), permutation_type="samples")
+        assert bootstrap.permutation_test(a, b, 100_000, 0) == pytest.approx(all_flips.pvalue, abs=0.006)
 
 
-def test_a_paired_difference_needs_both_values_of_an_image() -> None:
-    a, b = np.array([1.0, np.nan, 3.0, 5.0]), np.array([1.0, 2.0, np.nan, 2.0])
-    assert bootstrap.paired_difference(a, b, 50, 0) == bootstrap.mean(np.array([0.0, 3.0]), 50, 0)
+def test_pairs_that_all_differ_alike_are_as_far_from_0_in_two_of_all_flips() -> None:
+    assert bootstrap.permutation_test(np.full(8, 0.1), np.zeros(8), 100_000, 0) == pytest.approx(2 / 2**8, abs=1e-3)
+
+
+def test_p_is_uniform_where_there_is_no_difference() -> None:
+    random = np.random.default_rng(0)
+    p = [bootstrap.permutation_test(random.gamma(2, 1, 30), random.gamma(2, 1, 30), 199, i) for i in range(1000)]
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.02)
+
+
+def test_p_is_never_0_and_1_where_nothing_differs() -> None:
+    values = np.random.default_rng(0).random(40)
+    assert bootstrap.permutation_test(values + 1, values, 999, 0) == 1 / 1000
+    assert bootstrap.permutation_test(values, values, 999, 0) == 1
+
+
+@given(st.lists(st.tuples(FINITE, FINITE), min_size=1, max_size=12), st.integers(0, 2**32))
+def test_p_does_not_depend_on_which_is_called_a(pairs: list[tuple[float, float]], seed: int) -> None:
+    a, b = np.array(pairs).T
+    p = bootstrap.permutation_test(a, b, 50, seed)
+    assert p == bootstrap.permutation_test(b, a, 50, seed)
+    assert 1 / 51 <= p <= 1
+
+
+def test_a_pair_needs_both_values_of_an_image() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.normal(0.2, 1, (2, 20))
+    holed_a, holed_b = np.insert(a, [0, 9], [np.nan, 5]), np.insert(b, [0, 9], [5, np.nan])
+    assert bootstrap.permutation_test(holed_a, holed_b, 500, 0) == bootstrap.permutation_test(a, b, 500, 0)
+    assert np.isnan(bootstrap.permutation_test(np.array([np.nan, 1]), np.array([1, np.nan]), 10, 0))
+    assert np.isnan(bootstrap.permutation_test(np.array([]), np.array([]), 10, 0))
     with pytest.raises(ValueError, match="same images"):
-        bootstrap.paired_difference(a, b[:1], 50, 0)
+        bootstrap.permutation_test(a, b[:1], 50, 0)
+
+
+def test_memory_of_a_permutation_test_stays_bounded() -> None:
+    a, b = np.random.default_rng(0).random((2, 20_000))
+    tracemalloc.start()
+    bootstrap.permutation_test(a, b, 2000, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 * 2**20  # all the flips at once would be 40 MB, and 320 MB to multiply them

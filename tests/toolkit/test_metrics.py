@@ -1,0 +1,253 @@
+"""The benchmarks' measures: worked by hand, what they say of maps that say nothing, and what chance scores."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import Tensor
+
+from toolkit import maps, metrics
+
+# few distinct values make ties, and constant maps among them
+VALUES = st.one_of(st.integers(0, 3).map(float), st.floats(0, 1, width=32))
+MAPS = arrays(np.float32, (2, 6, 7), elements=VALUES).map(lambda batch: np.stack([maps.normalise(m) for m in batch]))
+COUNTS = arrays(np.int64, (2, 6, 7), elements=st.integers(0, 2))
+
+AGAINST_MAPS = (metrics.mae, metrics.iou, metrics.cc, metrics.sim, metrics.kl, metrics.chance_mae, metrics.chance_iou)
+AT_FIXATIONS = (metrics.nss, metrics.auc_judd)
+
+
+def tensor(values: object) -> Tensor:
+    return torch.as_tensor(values, dtype=torch.float32)[None]
+
+
+def ramp(columns: int = 100) -> Tensor:
+    return torch.linspace(0, 1, columns).repeat(1, 10, 1)
+
+
+def constant(value: float = 0) -> Tensor:
+    return torch.full((1, 10, 100), value)
+
+
+def points(*cells: tuple[int, int], size: tuple[int, int] = (10, 100)) -> Tensor:
+    counts = torch.zeros(1, *size, dtype=torch.int64)
+    for y, x in cells:
+        counts[0, y, x] += 1
+    return counts
+
+
+def uniform(height: int, width: int) -> Tensor:
+    return torch.full((1, height, width), -math.log(height * width), dtype=torch.float64)
+
+
+@settings(deadline=None)
+@given(MAPS)
+def test_a_map_agrees_with_itself(map: np.ndarray) -> None:
+    map = torch.from_numpy(map)
+    varied = map.amax((1, 2)) > 0
+    assert torch.equal(metrics.mae(map, map), torch.zeros(2, dtype=torch.float64))
+    assert torch.equal(metrics.iou(map, map), varied.double())
+    assert metrics.cc(map, map).numpy() == pytest.approx(varied.double().numpy())
+    assert metrics.sim(map, map)[varied].numpy() == pytest.approx(1)
+    assert metrics.kl(map, map)[varied].numpy() == pytest.approx(0, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(MAPS, MAPS)
+def test_scores_stay_in_their_range(a: np.ndarray, b: np.ndarray) -> None:
+    map, truth = torch.from_numpy(a), torch.from_numpy(b)
+    for score, low, high in (
+        (metrics.mae, 0, 1),
+        (metrics.iou, 0, 1),
+        (metrics.cc, -1, 1),
+        (metrics.sim, 0, 1),
+        (metrics.kl, 0, 37),
+    ):
+        values = score(map, truth)
+        known = values[~values.isnan()]
+        assert values.dtype == torch.float64
+        assert ((low - 1e-9 <= known) & (known <= high + 1e-9)).all()
+
+
+@settings(deadline=None)
+@given(MAPS, COUNTS, COUNTS)
+def test_a_batch_scores_as_its_images_do_alone_and_one_truth_serves_all(
+    map: np.ndarray, counts: np.ndarray, others: np.ndarray
+) -> None:
+    map, counts, others = torch.from_numpy(map), torch.from_numpy(counts), torch.from_numpy(others)
+    truth = map.flip(2)
+    for score, given_truth in [(s, truth) for s in AGAINST_MAPS] + [(s, counts) for s in AT_FIXATIONS]:
+        alone = torch.cat([score(map[i : i + 1], given_truth[i : i + 1]) for i in range(2)])
+        assert score(map, given_truth).numpy() == pytest.approx(alone.numpy(), nan_ok=True)
+        shared = torch.cat([score(map[i : i + 1], given_truth[:1]) for i in range(2)])
+        assert score(map, given_truth[:1]).numpy() == pytest.approx(shared.numpy(), nan_ok=True)
+    alone = torch.cat([metrics.shuffled_auc(map[i : i + 1], counts[i : i + 1], others[0]) for i in range(2)])
+    assert metrics.shuffled_auc(map, counts, others[0]).numpy() == pytest.approx(alone.numpy(), nan_ok=True)
+
+
+@given(MAPS, st.floats(0, 1))
+def test_the_top_is_the_one_that_maps_selects(batch: np.ndarray, fraction: float) -> None:
+    expected = np.stack([maps.top(map, fraction) for map in batch])
+    assert np.array_equal(metrics.top(torch.from_numpy(batch), fraction).numpy(), expected)
+
+
+def test_opposite_ramps_share_nothing() -> None:
+    assert metrics.iou(ramp(), ramp().flip(2)) == 0
+    assert float(metrics.cc(ramp(), ramp().flip(2))) == pytest.approx(-1)
+    assert float(metrics.mae(ramp(), ramp().flip(2))) == pytest.approx(float((2 * ramp() - 1).abs().mean()))
+
+
+def test_half_shared_tops_have_a_third_iou_and_half_the_similarity() -> None:
+    a, b = torch.zeros(1, 10, 100), torch.zeros(1, 10, 100)
+    a[..., 0:10], b[..., 5:15] = 1, 1
+    assert float(metrics.iou(a, b)) == pytest.approx(1 / 3)
+    assert float(metrics.sim(a, b)) == pytest.approx(1 / 2)
+
+
+def test_the_divergence_is_in_nats_from_the_map_to_the_truth() -> None:
+    map, truth = tensor([[1, 3]]), tensor([[1, 1]])
+    assert float(metrics.kl(map, truth)) == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
+    assert float(metrics.kl(truth, map)) == pytest.approx(0.25 * math.log(1 / 2) + 0.75 * math.log(3 / 2))
+    assert float(metrics.kl(tensor([[1, 0]]), tensor([[0, 1]]))) == pytest.approx(36.04, abs=0.01)
+
+
+def test_fixations_are_scored_at_their_pixels_as_often_as_they_fell_there() -> None:
+    map = tensor([[0, 1, 2, 3]])
+    z = (np.arange(4) - 1.5) / np.arange(4).std()
+    fixations = points((0, 3), (0, 3), (0, 1), size=(1, 4))
+    assert float(metrics.nss(map, fixations)) == pytest.approx((2 * z[3] + z[1]) / 3)
+    assert float(metrics.auc_judd(map, fixations)) == pytest.approx((2 * 3.5 / 4 + 1.5 / 4) / 3)
+    others = points((0, 0), (0, 1), (0, 1), size=(1, 4))
+    assert float(metrics.shuffled_auc(map, fixations, others)) == pytest.approx((2 * 1 + 2 / 3) / 3)
+    assert torch.equal(metrics.shuffled_auc(map, fixations, others[0]), metrics.shuffled_auc(map, fixations, others))
+
+
+def test_information_gain_counts_bits_a_fixation_beyond_the_baseline() -> None:
+    density = tensor([[0.5, 0.5, 0, 0]]).log()
+    baseline = uniform(1, 4)
+    assert float(metrics.information_gain(density, points((0, 0), (0, 1), size=(1, 4)), baseline)) == pytest.approx(1)
+    assert float(metrics.information_gain(density, points((0, 0), (0, 2), size=(1, 4)), baseline)) == -math.inf
+    assert float(metrics.information_gain(baseline, points((0, 3), size=(1, 4)), baseline)) == 0
+
+
+def test_a_density_that_is_no_logarithm_of_shares_is_refused() -> None:
+    fixations = points((0, 0), size=(1, 4))
+    for wrong in (tensor([[0.25] * 4]), uniform(1, 4) + 0.1, torch.full((1, 1, 4), math.nan)):
+        with pytest.raises(ValueError, match="density"):
+            metrics.information_gain(wrong, fixations, uniform(1, 4))
+        with pytest.raises(ValueError, match="baseline"):
+            metrics.information_gain(uniform(1, 4), fixations, wrong)
+
+
+@pytest.mark.parametrize("value", [0, 0.3])  # 0.3 is no sum of powers of two: its mean is rounded
+def test_a_constant_map_says_nothing(value: float) -> None:
+    map = constant(value)
+    fixations = points((0, 99), (3, 50))
+    assert metrics.iou(map, ramp()) == metrics.chance_iou(map, ramp()) == 0
+    assert metrics.cc(map, ramp()) == metrics.cc(ramp(), map) == metrics.cc(map, map) == 0
+    assert metrics.nss(map, fixations) == 0
+    assert metrics.auc_judd(map, fixations) == 0.5
+    assert metrics.shuffled_auc(map, fixations, points((1, 1))) == 0.5
+
+
+def test_an_empty_map_predicts_every_pixel_alike() -> None:
+    for score in (metrics.sim, metrics.kl):
+        assert float(score(constant(), ramp())) == pytest.approx(float(score(constant(1), ramp())))
+
+
+def test_no_truth_is_no_score() -> None:
+    nobody = points()
+    assert metrics.sim(ramp(), constant()).isnan()
+    assert metrics.kl(ramp(), constant()).isnan()
+    assert metrics.nss(ramp(), nobody).isnan()
+    assert metrics.auc_judd(ramp(), nobody).isnan()
+    assert metrics.shuffled_auc(ramp(), nobody, points((0, 0))).isnan()
+    assert metrics.shuffled_auc(ramp(), points((0, 0)), nobody).isnan()
+    assert metrics.information_gain(uniform(10, 100), nobody, uniform(10, 100)).isnan()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_map_with_a_hole_is_refused(value: float) -> None:
+    broken = ramp()
+    broken[0, 3, 4] = value
+    for score in AGAINST_MAPS:
+        for pair in ((broken, ramp()), (ramp(), broken)):
+            with pytest.raises(ValueError, match="finite"):
+                score(*pair)
+    for score in AT_FIXATIONS:
+        with pytest.raises(ValueError, match="finite"):
+            score(broken, points((0, 0)))
+    with pytest.raises(ValueError, match="finite"):
+        metrics.shuffled_auc(broken, points((0, 0)), points((1, 1)))
+
+
+def test_what_is_no_map_density_or_count_is_refused() -> None:
+    with pytest.raises(ValueError, match="one size"):
+        metrics.mae(ramp(), ramp(99))
+    with pytest.raises(ValueError, match="one size"):
+        metrics.mae(ramp()[0], ramp()[0])
+    with pytest.raises(ValueError, match="negative"):
+        metrics.sim(ramp() - 0.5, ramp())
+    with pytest.raises(ValueError, match="integers"):
+        metrics.nss(ramp(), ramp())
+    with pytest.raises(ValueError, match="integers"):
+        metrics.nss(ramp(), -points((0, 0)))
+    with pytest.raises(ValueError, match="16-bit grid"):
+        metrics.chance_mae(torch.rand(1, 10, 100), ramp())
+
+
+@settings(deadline=None)
+@given(MAPS, MAPS)
+def test_chance_mae_is_the_mean_over_all_pairs_of_pixels(a: np.ndarray, b: np.ndarray) -> None:
+    pairs = np.abs(a.reshape(2, -1, 1).astype(np.float64) - b.reshape(2, 1, -1)).mean((1, 2))
+    assert metrics.chance_mae(torch.from_numpy(a), torch.from_numpy(b)).numpy() == pytest.approx(pairs, abs=1e-7)
+
+
+@given(st.integers(0, 7), st.integers(0, 7))
+def test_chance_iou_is_the_mean_over_all_places_of_one_top(a: int, b: int) -> None:
+    masks = np.array([[bit == "1" for bit in f"{number:07b}"] for number in range(2**7)])
+    here = np.arange(7) < b
+    everywhere = masks[masks.sum(1) == a]
+    mean = np.mean([(mask & here).sum() / max((mask | here).sum(), 1) for mask in everywhere])
+    expected = metrics.chance_overlap(torch.from_numpy(everywhere[:1, None]), torch.from_numpy(here[None, None]))
+    assert float(expected) == pytest.approx(mean)
+
+
+def test_chance_iou_of_large_tops_is_what_shuffled_maps_score() -> None:
+    rng = np.random.default_rng(0)
+    map = torch.from_numpy(rng.permuted(np.tile(np.arange(4096), (400, 1)), axis=1).reshape(400, 64, 64))
+    scores = metrics.iou(map[1:], map[:1])
+    assert float(metrics.chance_iou(map[:1], map[:1])) == pytest.approx(0.1 / 1.9, abs=2e-4)
+    assert float(metrics.chance_iou(map[:1], map[:1])) == pytest.approx(float(scores.mean()), abs=0.001)
+
+
+def test_random_fixations_score_what_chance_does() -> None:
+    rng = np.random.default_rng(0)
+    map, here, there = ramp(), *(torch.from_numpy(rng.multinomial(20_000, np.full(1000, 1e-3))) for _ in range(2))
+    here, there = here.view(1, 10, 100), there.view(1, 10, 100)
+    assert float(metrics.nss(map, here)) == pytest.approx(0, abs=0.03)
+    assert float(metrics.auc_judd(map, here)) == pytest.approx(0.5, abs=0.01)
+    assert float(metrics.shuffled_auc(map, here, there)) == pytest.approx(0.5, abs=0.015)
+
+
+def test_the_centre_bias_earns_nothing_beside_fixations_that_share_it() -> None:
+    rng = np.random.default_rng(0)
+    centre = torch.from_numpy(np.outer(np.hanning(40), np.hanning(50)))[None]
+    share = (centre / centre.sum()).flatten().numpy()
+    here, there = (torch.from_numpy(rng.multinomial(5000, share)).view(1, 40, 50) for _ in range(2))
+    assert float(metrics.auc_judd(centre, here)) > 0.7
+    assert float(metrics.shuffled_auc(centre, here, there)) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_results_stay_on_the_device_and_are_the_same_there() -> None:
+    map, fixations = torch.cat([ramp(), ramp().flip(2)]), points((0, 3), (5, 70), (5, 70))
+    pairs = [(score, ramp()) for score in AGAINST_MAPS] + [(score, fixations) for score in AT_FIXATIONS]
+    for score, truth in pairs:
+        there = score(map.cuda(), truth.cuda())
+        assert there.is_cuda
+        assert there.cpu().numpy() == pytest.approx(score(map, truth).numpy(), rel=1e-12)

@@ -1,0 +1,228 @@
+"""How well a map says where people look: the measures of the saliency benchmarks, a batch of images at a time.
+
+Every function takes the map to be judged first and the truth second, [B, H, W] on one device, and gives [B] float64
+there; a truth of B = 1 serves every map. NaN or infinity in a map raises ValueError.
+
+Bylinskii et al., What do different evaluation metrics tell us about saliency models? (TPAMI 2019); Kümmerer et al.,
+Saliency benchmarking made easy (ECCV 2018), whose pysaliency defines what the Tübingen/MIT benchmark computes.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from toolkit.maps import LEVELS
+
+TOP = 0.10  # the share of pixels that the IoU compares
+EPSILON = 2.2204e-16  # the benchmark's regularisation of the KL divergence
+
+
+def mae(map: Tensor, truth: Tensor) -> Tensor:
+    """Mean absolute error of two maps in 0..1: 0 (equal) to 1.
+
+    By chance: `chance_mae`. A nearly empty map scores well against a sparse truth.
+    """
+    _check(map, truth)
+    return (map.double() - truth).abs().mean((1, 2))
+
+
+def iou(map: Tensor, truth: Tensor, fraction: float = TOP) -> Tensor:
+    """Intersection over union of the two tops (Jaccard 1901), 0 to 1; 0 where both are constant and so have none.
+
+    By chance: `chance_iou`.
+    """
+    return overlap(top(map, fraction), top(truth, fraction))
+
+
+def cc(map: Tensor, truth: Tensor) -> Tensor:
+    """Pearson's correlation of the pixels, -1 to 1, 0 by chance; 0 where either is constant (Le Meur et al. 2007)."""
+    _check(map, truth)
+    return (_standard(map) * _standard(truth)).mean((1, 2))
+
+
+def sim(map: Tensor, truth: Tensor) -> Tensor:
+    """Similarity, the sum of the two densities' minima: 0 (disjoint) to 1 (equal) (Judd et al. 2012).
+
+    An empty map counts as the uniform density, an empty truth gives NaN. Chance has no one value: compare with an empty
+    map and with the centre bias.
+    """
+    _check(map, truth)
+    return torch.minimum(_predicted(map), _density(truth)).sum((1, 2))
+
+
+def kl(map: Tensor, truth: Tensor) -> Tensor:
+    """Kullback-Leibler divergence KL(truth || map) in nats: 0 (equal) to 36 (a map that is 0 where the truth is not).
+
+    Sum of q log(EPSILON + q / (p + EPSILON)) over the pixels' densities p of the map, q of the truth: the Tübingen/MIT
+    benchmark's regularisation (pysaliency's MIT_KLDiv). Empty maps and chance as for `sim`.
+    """
+    _check(map, truth)
+    q = _density(truth)
+    return (q * (EPSILON + q / (_predicted(map) + EPSILON)).log()).sum((1, 2))
+
+
+def nss(map: Tensor, fixations: Tensor) -> Tensor:
+    """Normalised scanpath saliency: the map's mean z-score where people fixated (Peters et al. 2005).
+
+    Unbounded, 0 by chance. `fixations` counts, in integers, how many fell on each pixel; NaN where there is none, 0
+    where the map is constant.
+    """
+    _check(map, fixations)
+    weights = _counted(fixations)
+    return (_standard(map) * weights).sum((1, 2)) / weights.sum((1, 2))
+
+
+def auc_judd(map: Tensor, fixations: Tensor) -> Tensor:
+    """Area under the ROC curve that tells fixations from all of the image's pixels, 0 to 1, 0.5 by chance.
+
+    The share of pixels below a fixated one, ties half, mean over fixations; pixels fixated themselves are among the
+    negatives (Judd et al. 2009; pysaliency's AUC with uniform nonfixations). A constant map scores 0.5, the centre bias
+    far more. NaN without fixations.
+    """
+    return _auc(map, fixations, torch.ones_like(map[:1], dtype=torch.int64))
+
+
+def shuffled_auc(map: Tensor, fixations: Tensor, others: Tensor) -> Tensor:
+    """Area under the ROC curve that tells this image's fixations from those of other images; 0 to 1, 0.5 by chance.
+
+    `others` counts these, [B, H, W] or [H, W]. As they share the centre bias, it earns nothing (Tatler et al. 2005;
+    Zhang et al. 2008). Ties count half; NaN where either has no fixation.
+    """
+    return _auc(map, fixations, others if others.ndim == 3 else others[None])
+
+
+def information_gain(log_density: Tensor, fixations: Tensor, baseline: Tensor) -> Tensor:
+    """How much better a density foretells the fixations than a baseline's, in bits a fixation (Kümmerer et al. 2015).
+
+    The mean of log2(density / baseline) at fixations. Both are natural logarithms of densities over pixels that sum to
+    1, [B, H, W]; -inf is a density of 0. Unbounded, 0 for the baseline itself. NaN without fixations; ValueError
+    where a density does not sum to 1, to 0.1 %.
+    """
+    for name, given in (("density", log_density), ("baseline", baseline)):
+        _check_size(given, fixations)
+        if not (given.double().flatten(1).logsumexp(1).abs() <= 1e-3).all():
+            raise ValueError(f"the {name} must be logarithms of shares that sum to 1")
+    weights = _counted(fixations)
+    gain = (log_density.double() - baseline) * weights
+    return gain.where(weights > 0, 0).sum((1, 2)) / weights.sum((1, 2)) / math.log(2)
+
+
+def chance_mae(map: Tensor, truth: Tensor) -> Tensor:
+    """The MAE expected of the map's own values at random places: the mean |a - b| over all pairs of pixels.
+
+    Exact, by counting on the 16-bit grid of `toolkit.maps`: a step from one level to the next is part of |a - b| for
+    each pair that has one value below it and one above. ValueError where a value is not on the grid.
+    """
+    _check(map, truth)
+    a, b = _distribution(map), _distribution(truth)
+    return (a * (1 - b) + b * (1 - a)).sum(1) / LEVELS
+
+
+def chance_iou(map: Tensor, truth: Tensor, fraction: float = TOP) -> Tensor:
+    """The IoU expected of two tops of these sizes at random places, exact: 0.053 for two of 10 %."""
+    return chance_overlap(top(map, fraction), top(truth, fraction))
+
+
+def top(map: Tensor, fraction: float) -> Tensor:
+    """The highest pixels of each map, [B, H, W] bool: the same as `toolkit.maps.top` selects."""
+    _check(map)
+    flat = map.flatten(1)
+    most = round(fraction * flat.shape[1])
+    if most == 0:
+        return torch.zeros_like(map, dtype=torch.bool)
+    cut = flat.topk(most, dim=1, sorted=False).values.amin(1, keepdim=True)
+    above = flat > cut
+    ties = (flat == cut) & (cut > flat.amin(1, keepdim=True))
+    room = most - above.sum(1, keepdim=True)
+    return (above | ties & (ties.cumsum(1) <= room)).view_as(map)
+
+
+def overlap(mask: Tensor, truth: Tensor) -> Tensor:
+    """Intersection over union of masks, bool; 0 where both are empty."""
+    _check_size(mask, truth)
+    return (mask & truth).sum((1, 2)).double() / (mask | truth).sum((1, 2)).clamp(min=1)
+
+
+def chance_overlap(mask: Tensor, truth: Tensor) -> Tensor:
+    """The `overlap` expected of masks, bool, of these sizes at random places, exact; 0 where one is empty."""
+    _check_size(mask, truth)
+    sizes = torch.broadcast_tensors(mask.sum((1, 2)), truth.sum((1, 2)))
+    expected = [_expected_overlap(mask[0].numel(), a, b) for a, b in zip(*(s.tolist() for s in sizes), strict=True)]
+    return torch.tensor(expected, dtype=torch.float64, device=mask.device)
+
+
+@lru_cache(1024)
+def _expected_overlap(pixels: int, a: int, b: int) -> float:
+    """The expected IoU of two random sets of a and b pixels, whose shared number is hypergeometric."""
+    if min(a, b) == 0:
+        return 0.0
+    shared = torch.arange(max(0, a + b - pixels), min(a, b) + 1, dtype=torch.float64)
+    parts = torch.stack([shared, a - shared, b - shared, pixels - a - b + shared])
+    chance = (-(parts + 1).lgamma().sum(0)).softmax(0)
+    return float((chance * shared / (a + b - shared)).sum())
+
+
+def _auc(map: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+    """The share of negatives below a positive, ties half, mean over the positives; both are counts."""
+    _check(map, positives)
+    _check_size(map, negatives)
+    flat = map.flatten(1)
+    won, lost = _counted(positives).flatten(1), _counted(negatives).flatten(1)
+    # only pixels that count in some image of the batch; the positives are sorted, for they are few
+    at, among = won.any(0), lost.any(0)
+    values, order = flat[:, at].sort(1)
+    won, lost = won[:, at].expand_as(order).gather(1, order), lost[:, among]
+    below = torch.nn.functional.pad(won.cumsum(1), (1, 0))
+    rivals = flat[:, among].contiguous()
+    lower, upper = (below.gather(1, torch.searchsorted(values, rivals, right=right)) for right in (False, True))
+    beaten = below[:, -1:] - (lower + upper) / 2
+    return (beaten * lost).sum(1) / (below[:, -1] * lost.sum(1))
+
+
+def _standard(map: Tensor) -> Tensor:
+    """Each map's z-scores, float64; 0 where it is constant, which rounding would hide from its standard deviation."""
+    values = map.double()
+    z = (values - values.mean((1, 2), keepdim=True)) / values.std((1, 2), correction=0, keepdim=True)
+    return z.where(map.amax((1, 2), keepdim=True) > map.amin((1, 2), keepdim=True), 0)
+
+
+def _density(map: Tensor) -> Tensor:
+    """Each map's share of its sum at every pixel, float64; NaN where the map is empty."""
+    if map.amin() < 0:
+        raise ValueError("a density has no negative values")
+    return map / map.sum((1, 2), keepdim=True, dtype=torch.float64)
+
+
+def _predicted(map: Tensor) -> Tensor:
+    """The density that a map predicts: an empty one says nothing, so that every pixel is as likely."""
+    return _density(map).nan_to_num(1 / map[0].numel())
+
+
+def _distribution(map: Tensor) -> Tensor:
+    """The share of each map's pixels at or below each level of the 16-bit grid but the last, [B, LEVELS] float64."""
+    levels = (map.double() * LEVELS).round().long().flatten(1)
+    if not torch.equal((levels.double() / LEVELS).float().view_as(map), map.float()):
+        raise ValueError("values are off the 16-bit grid: see toolkit.maps.normalise")
+    counts = torch.zeros(len(map), LEVELS + 1, dtype=torch.int64, device=map.device)
+    return counts.scatter_add(1, levels, torch.ones_like(levels)).cumsum(1)[:, :-1].double() / levels.shape[1]
+
+
+def _counted(fixations: Tensor) -> Tensor:
+    """Counts as float64 weights."""
+    if fixations.dtype.is_floating_point or fixations.amin() < 0:
+        raise ValueError("fixations are counted in integers from 0")
+    return fixations.double()
+
+
+def _check(map: Tensor, *truths: Tensor) -> None:
+    for given in (map, *truths):
+        _check_size(map, given)
+        if not given.sum().isfinite():  # one number to look at
+            raise ValueError("a map must be finite")
+
+
+def _check_size(map: Tensor, truth: Tensor) -> None:
+    if map.ndim != 3 or truth.ndim != 3 or map.shape[1:] != truth.shape[1:] or len(truth) not in (1, len(map)):
+        raise ValueError(f"expected [B, H, W] of one size: {tuple(map.shape)} and {tuple(truth.shape)}")
