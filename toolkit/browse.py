@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     import fiftyone
 
 COLOURS = {"human_attention": "#2ca02c", "gaze_attention": "#1f77ff", "saliency": "#ff2020", "ground_truth": "#d97706"}
-SCORES = [f"{kind}_{metric}" for kind in ("human", "gaze") for metric in ("mae", "iou", "cc")]
+METRICS = ("mae", "iou", "cc", "sim", "kl", "nss", "auc", "sauc")
+SCORES = [f"{kind}_{metric}" for kind in ("human", "gaze") for metric in METRICS]
 PATIENCE = 300  # seconds that the App may take to start: it is big, and reads its files from a cold disk
 SOURCE = "source"  # what `variant` says of an image that no variant changed
 
@@ -79,6 +80,7 @@ def build(
         for id in rows["id"]
         if _differs(tree.image(id), source.image(id))
     ]
+    scores = [name for name in SCORES if name in agreement]
     found = {f"prediction_{name}": (frame, frame.groupby("id").indices) for name, frame in predictions.items()}
 
     def samples() -> "Iterator[fiftyone.Sample]":
@@ -86,7 +88,7 @@ def build(
             sample = voc_sample(fo, source, row["id"], SOURCE)
             tested = pd.isna(row["selected"])  # selection is over the train images
             sample.tags = [row["split"], *([] if tested or not row["selected"] else ["selected"])]
-            for name in (*SCORES, "selected", "reason"):
+            for name in (*scores, "selected", "reason"):
                 sample[name] = None if pd.isna(row.get(name)) else row[name]
             for field, folder in stored.items():
                 sample[field] = _heatmap(fo, sample, folder / f"{row['id']}.png", out, place / "fields" / field)
@@ -101,7 +103,7 @@ def build(
 
     dataset = fo.Dataset()
     try:
-        _declare(fo, dataset, [*stored], [*found])
+        _declare(fo, dataset, [*stored], [*found], scores)
         dataset.add_samples(samples(), dynamic=True, num_samples=len(rows) + len(changed), progress=True)
         _arrange(fo, dataset, list(variants))
         exporter = fo.utils.data.FiftyOneDatasetExporter(str(out), export_media=False, rel_dir=str(root.absolute()))
@@ -203,7 +205,9 @@ def _differs(variant: Path, source: Path) -> bool:
     return variant.exists() and not variant.samefile(source) and not filecmp.cmp(variant, source, shallow=False)
 
 
-def _declare(fo: ModuleType, dataset: "fiftyone.Dataset", heatmaps: list[str], predictions: list[str]) -> None:
+def _declare(
+    fo: ModuleType, dataset: "fiftyone.Dataset", heatmaps: list[str], predictions: list[str], scores: list[str]
+) -> None:
     """The fields there are, in the order of the App's sidebar, whether or not an image has them."""
     dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
     for field in heatmaps:
@@ -213,7 +217,7 @@ def _declare(fo: ModuleType, dataset: "fiftyone.Dataset", heatmaps: list[str], p
     dataset.add_sample_field("variant", fo.StringField)
     dataset.add_sample_field("selected", fo.BooleanField)
     dataset.add_sample_field("reason", fo.StringField)
-    for field in SCORES:
+    for field in scores:
         dataset.add_sample_field(field, fo.FloatField)
 
 

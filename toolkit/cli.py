@@ -40,6 +40,11 @@ app = typer.Typer(
     help="Build PASCAL VOC variants that push a detector to look where people look, and measure whether it worked.\n\n"
     "`dvc repro` runs the stages in order; each can be run alone from the repository's root, where params.yaml is.",
 )
+gaze = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="markdown", help="Gaze predictors against people's fixations."
+)
+app.add_typer(gaze, name="gaze", rich_help_panel="Around the pipeline")
+Recordings = Annotated[list[Path], typer.Argument(help="Folders laid out as OSIE, Scene or MIT1003.")]
 Name = Annotated[str, typer.Argument(help="A variant, or for `evaluate` also `base`.")]
 STAGES, AROUND = "Stages, in the order of dvc.yaml", "Around the pipeline"
 
@@ -73,7 +78,7 @@ def attention() -> None:
 
     params = _params()
     with new_folder(ATTENTION) as out:
-        build(Tree(SOURCE), params.attention.predictor, out)
+        build(Tree(SOURCE), params.attention.predictor, Path(params.attention.human).expanduser(), out)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -247,6 +252,39 @@ def export(
     from toolkit.export import export
 
     export(DATASETS / "variants" / name, folder, format, _params().data.classes)
+
+
+@gaze.command("train")
+def train_gaze(
+    folders: Recordings,
+    out: Annotated[Path | None, typer.Option(help="The weights' file; by default the package's own.")] = None,
+) -> None:
+    """Fit the embedded gaze predictor to eye-tracking recordings.
+
+    Example: `salvoc gaze train ~/osie ~/scene`
+    """
+    from toolkit.attention.readout import WEIGHTS
+    from training.gaze import train
+
+    train(folders, out or WEIGHTS)
+    typer.echo(f"The readout's weights are in {out or WEIGHTS}")
+
+
+@gaze.command("evaluate")
+def evaluate_gaze(
+    folders: Recordings,
+    out: Annotated[Path, typer.Option(help="Where tables and a row an image go.")] = REPORTS / "gaze",
+) -> None:
+    """Score every gaze predictor on eye-tracking recordings, beside chance, the centre bias and people.
+
+    On recordings that the embedded predictor was fitted to it is fitted anew without what it is scored on, which takes
+    minutes the first time.
+
+    Example: `salvoc gaze evaluate ~/osie ~/scene`
+    """
+    from training.gaze_scores import evaluate
+
+    typer.echo(evaluate(folders, out))
 
 
 @app.command(rich_help_panel=AROUND)

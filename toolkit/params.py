@@ -65,7 +65,8 @@ class Base(Solver):
 
 
 class Attention(Section):
-    predictor: Literal["bottom_up", "spectral_residual", "centre"]
+    predictor: Literal["gaze_lite0", "deepgaze2e", "bottom_up", "spectral_residual", "centre"]
+    human: str  # a folder of people's own attention
 
 
 class Saliency(Section):

@@ -29,7 +29,6 @@ from toolkit.voc import Tree
 from toolkit.workers import mapped
 from training import average_precision
 from training.average_precision import Detection, Detections, Truth
-from training.finetune import load_arm
 
 AGREEMENT = [f"{kind}_{metric}" for kind in ("human", "gaze") for metric in agreement.METRICS]
 BASELINES = [f"{kind}_{name}" for kind in ("human", "gaze") for name in agreement.BASELINES]
@@ -86,7 +85,9 @@ def models(name: str, arms: Path, params: Params) -> Iterator[FasterRCNN]:
         yield detectors.load(params.detector, params.data.classes)
     else:
         for seed in params.train.seeds:
-            yield load_arm(arms / name / f"seed-{seed}.safetensors", params.detector, params.data.classes)
+            weights = str(arms / name / f"seed-{seed}.safetensors")
+            arm = params.detector.model_copy(update={"weights": "checkpoint", "checkpoint": weights})
+            yield detectors.load(arm, params.data.classes)
 
 
 def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Params, kept: Path | None) -> Run:
@@ -95,13 +96,14 @@ def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Pa
     The sample's splits with a cue are asked another thing: how much the detector looks at it.
     """
     ids, classes = source.ids(split), params.data.classes
+    fixations = agreement.fixations_of(source, attention)
     found, rows = [], []
     looking = mapped(lambda: partial(examine, deepcopy(model), source, params), ids)
     for id, (one, map) in zip(ids, tqdm(looking, desc=split, total=len(ids), unit="image", mininterval=1), strict=True):
         found.append(one)
-        rows.append(
-            {"id": id} | (agreement.against(map, attention, id) if split == "test" else on_cue(map, source, id))
-        )
+        plain = split == "test"
+        scores = agreement.against(map, attention, id, fixations) if plain else on_cue(map, source, id)
+        rows.append({"id": id} | scores)
         if kept:
             write(kept / f"{id}.png", maps.encode(map))
     truths = [truth_of(source, id, classes) for id in ids]

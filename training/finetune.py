@@ -1,17 +1,15 @@
 """One arm: the base detector fine-tuned on one variant's train split, once per seed."""
 
 import json
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from dvclive import Live
-from torchvision.models.detection import FasterRCNN
 
 from toolkit import detectors
-from toolkit.detectors.checkpoint import load_checkpoint, save_checkpoint
+from toolkit.detectors.checkpoint import save_checkpoint
 from toolkit.files import Store, digest, link, write
-from toolkit.params import Detector, Params
+from toolkit.params import Params
 from toolkit.voc import Tree
 from training.data import Detections
 from training.engine import fit
@@ -52,10 +50,3 @@ def _log(live: Live, every: int, step: int, losses: dict[str, float]) -> None:
         live.step = step
         for name, value in losses.items():
             live.log_metric(name, value)
-
-
-def load_arm(weights: Path, settings: Detector, classes: Sequence[str]) -> FasterRCNN:
-    """A fine-tuned detector, in evaluation mode."""
-    model = detectors.recipe(settings.name).build(len(classes), settings.size)
-    load_checkpoint(model, weights, classes)
-    return model.eval()

@@ -4,10 +4,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment
 
-from toolkit.bootstrap import interval
+from toolkit.bootstrap import interval, permutation_test
 from toolkit.files import write
 from toolkit.params import Params
 from toolkit.voc import Tree
@@ -21,9 +22,16 @@ HEADINGS = {
     "human.mae": "MAE human",
     "human.iou": "IoU human",
     "human.cc": "CC human",
+    "human.sim": "SIM human",
+    "human.kl": "KL human",
+    "human.nss": "NSS human",
+    "human.auc": "AUC human",
+    "human.sauc": "sAUC human",
     "gaze.mae": "MAE gaze",
     "gaze.iou": "IoU gaze",
     "gaze.cc": "CC gaze",
+    "gaze.sim": "SIM gaze",
+    "gaze.kl": "KL gaze",
     "cue.map50_matching": "mAP@0.5 matching cue",
     "cue.map50_random": "mAP@0.5 random cue",
     "cue.reliance": "cue reliance",
@@ -37,8 +45,10 @@ GROUPS = {
 }
 PLOTTED = ("detection.map50", "human.iou", "gaze.iou", "cue.reliance")
 SHOWN = 6  # images in a contact sheet
+PERMUTATIONS = 10_000
 NOTE = (
-    "Brackets are 95 % bootstrap intervals over test images; they do not cover the choice of the training seed. "
+    "Brackets are 95 % bootstrap intervals over test images; they do not cover the choice of the training seed. p is "
+    "that of a paired permutation test over the test images, each metric by itself. "
     "`base` is the detector before fine-tuning, `random` erases as much elsewhere. The last rows of agreement take "
     "no detector: the same values at random places (chance), the centre bias, and an empty map (constant). Cue "
     "reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one; saliency on cue is the share of the "
@@ -90,6 +100,7 @@ def build(datasets: Path, reports: Path, params: Params, out: Path) -> str:
 def table(reports: Path, arms: Sequence[str]) -> pd.DataFrame:
     """Long form: arm, metric, value, lo, hi, and the paired difference to `none` with its interval."""
     samples = {arm: pd.read_parquet(reports / "arms" / arm / "resamples.parquet") for arm in arms}
+    images = {arm: _by_image(reports / "arms" / arm / "images.parquet") for arm in arms}
     values = {arm: json.loads((reports / "metrics" / f"{arm}.json").read_text()) for arm in arms}
     rows = []
     for arm in arms:
@@ -101,8 +112,23 @@ def table(reports: Path, arms: Sequence[str]) -> pd.DataFrame:
                 row["difference"] = row["value"] - values[REFERENCE][group][name]
                 gap = samples[arm][metric] - samples[REFERENCE][metric]
                 row["difference_lo"], row["difference_hi"] = interval(gap.to_numpy())
+                row["p"] = _p(images[arm], images[REFERENCE], metric.replace(".", "_"))
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _by_image(path: Path) -> pd.DataFrame:
+    """What each test image scored, the mean over the arm's seeds."""
+    rows = pd.read_parquet(path)
+    return rows[rows["split"] == "test"].drop(columns=["split", "run"]).groupby("id").mean()
+
+
+def _p(arm: pd.DataFrame, reference: pd.DataFrame, column: str) -> float:
+    """How often chance alone would part two arms so far, image by image; NaN for what is no mean over images (mAP)."""
+    if column not in arm or column not in reference:
+        return float("nan")
+    both = pd.concat([arm[column], reference[column]], axis=1, join="inner").to_numpy(np.float64)
+    return permutation_test(both[:, 0], both[:, 1], PERMUTATIONS, 0)
 
 
 def wide(results: pd.DataFrame, kind: str, group: str) -> pd.DataFrame:
@@ -110,10 +136,11 @@ def wide(results: pd.DataFrame, kind: str, group: str) -> pd.DataFrame:
     lo, hi = ("lo", "hi") if kind == "value" else ("difference_lo", "difference_hi")
     sign = "" if kind == "value" else "+"
     known = results.dropna(subset=[kind]) if kind in results else results.iloc[:0]
+    chances = known["p"] if kind == "difference" else np.full(len(known), np.nan)
     cells = known.assign(
         cell=[
-            f"{v:{sign}.3f} [{a:{sign}.3f}, {b:{sign}.3f}]"
-            for v, a, b in zip(known[kind], known[lo], known[hi], strict=True)
+            f"{v:{sign}.3f} [{a:{sign}.3f}, {b:{sign}.3f}]" + (f" p={p:.3f}" if not np.isnan(p) else "")
+            for v, a, b, p in zip(known[kind], known[lo], known[hi], chances, strict=True)
         ]
     )
     names = [metric for metric in HEADINGS if metric.startswith(group) and metric in set(known["metric"])]

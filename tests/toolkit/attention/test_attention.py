@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
-from toolkit import attention, maps
-from toolkit.agreement import iou
-from toolkit.attention import PREDICTORS
+from toolkit import attention, maps, metrics
+from toolkit.attention import PREDICTORS, bottom_up, predictor
 from toolkit.attention.bottom_up import centre_bias
-from toolkit.files import read_image, sha256
+from toolkit.files import png, read_image, sha256, write
 from toolkit.voc import Tree
 
 
@@ -20,25 +21,28 @@ def spot(height: int, width: int, row: float, column: float) -> np.ndarray:
     return np.where(disc[..., None], np.uint8([200, 30, 30]), np.uint8(128))
 
 
-@pytest.mark.parametrize("name", PREDICTORS)
+EMBEDDED = [name for name in PREDICTORS if name != "deepgaze2e"]
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
 @pytest.mark.parametrize("size", [(96, 96), (60, 200), (300, 40)])
-def test_a_density_is_finite_positive_and_shaped_like_the_image(name: str, size: tuple[int, int]) -> None:
-    density = PREDICTORS[name](np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+def test_a_density_is_finite_positive_and_about_the_image_s_shape(name: str, size: tuple[int, int]) -> None:
+    density = predictor(name)(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
     assert np.isfinite(density).all()
     assert (density >= 0).all()
-    assert density.shape[0] / density.shape[1] == pytest.approx(size[0] / size[1], rel=0.05)
+    assert density.shape[0] / density.shape[1] == pytest.approx(size[0] / size[1], rel=0.25)
 
 
-@pytest.mark.parametrize("name", PREDICTORS)
+@pytest.mark.parametrize("name", EMBEDDED)
 def test_a_blank_image_is_looked_at_in_the_middle_or_nowhere(name: str) -> None:
-    density = PREDICTORS[name](np.full((64, 64, 3), 128, np.uint8))
+    density = predictor(name)(np.full((64, 64, 3), 128, np.uint8))
     assert np.isfinite(density).all()
 
 
 @pytest.mark.parametrize("name", ["bottom_up", "spectral_residual"])
 @pytest.mark.parametrize("place", [(0.35, 0.35), (0.6, 0.7)])
 def test_what_stands_out_is_looked_at(name: str, place: tuple[float, float]) -> None:
-    density = PREDICTORS[name](spot(120, 160, *place))
+    density = predictor(name)(spot(120, 160, *place))
     row, column = np.unravel_index(density.argmax(), density.shape)
     assert row / density.shape[0] == pytest.approx(place[0], abs=0.12)
     assert column / density.shape[1] == pytest.approx(place[1], abs=0.12)
@@ -55,15 +59,17 @@ def test_bottom_up_beats_the_centre_bias_on_the_sample(sample: Tree) -> None:
         scores = []
         for id in sample.ids("test"):
             truth = maps.load(sample.attention(id))
-            found = maps.normalise(PREDICTORS[name](read_image(sample.image(id))))
-            scores.append(iou(maps.scale(found, *truth.shape), truth))
+            found = maps.normalise(predictor(name)(read_image(sample.image(id))))
+            scores.append(
+                metrics.iou(*(torch.from_numpy(m)[None] for m in (maps.scale(found, *truth.shape), truth))).item()
+            )
         return float(np.mean(scores))
 
     assert mean_iou("bottom_up") > mean_iou("centre")
 
 
 def test_the_stage_pairs_by_id_and_keeps_human_attention_as_it_is(sample: Tree, workplace: Path) -> None:
-    attention.build(sample, "bottom_up", workplace / "out")
+    attention.build(sample, "bottom_up", workplace / "human", workplace / "out")
     ids = sorted(path.stem for path in (workplace / "out" / "gaze").iterdir())
     assert ids == sample.all_ids()
     for id in ids:
@@ -71,12 +77,38 @@ def test_the_stage_pairs_by_id_and_keeps_human_attention_as_it_is(sample: Tree, 
 
 
 def test_a_stored_map_is_not_made_again(sample: Tree, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    attention.build(sample, "centre", workplace / "first")
+    attention.build(sample, "centre", workplace / "human", workplace / "first")
 
     def fail(image: np.ndarray) -> np.ndarray:
         raise AssertionError("predicted again")
 
-    monkeypatch.setitem(PREDICTORS, "centre", fail)
-    attention.build(sample, "centre", workplace / "second")
+    monkeypatch.setattr(bottom_up, "centre", fail)
+    attention.build(sample, "centre", workplace / "human", workplace / "second")
     for path in (workplace / "first" / "gaze").iterdir():
         assert sha256(path) == sha256(workplace / "second" / "gaze" / path.name)
+
+
+def test_masks_in_the_folder_for_people_take_the_place_of_the_source_s(sample: Tree, workplace: Path) -> None:
+    marked, other = sample.ids("train")[:2]
+    mask = np.zeros((96, 96), np.uint8)
+    mask[10:30, 50:80] = 255
+    write(workplace / "human" / "masks" / "cat" / f"{marked}.png", png(mask))
+    attention.build(sample, "centre", workplace / "human", workplace / "out")
+    found = maps.load(workplace / "out" / "human" / f"{marked}.png")
+    assert np.array_equal(found > 0.5, mask > 0)
+    assert not (workplace / "out" / "human" / f"{other}.png").exists()
+
+
+def test_a_recording_gives_densities_and_the_fixations_themselves(sample: Tree, workplace: Path) -> None:
+    id = sample.ids("train")[0]
+    recording = workplace / "human" / "mit"
+    points = np.zeros((96, 96), np.uint8)
+    points[[20, 21, 70], [30, 31, 80]] = 255
+    write(recording / "ALLSTIMULI" / f"{id}.jpeg", sample.image(id).read_bytes())
+    jpeg = cv2.imencode(".jpg", points, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    write(recording / "ALLFIXATIONMAPS" / f"{id}_fixPts.jpg", jpeg)
+    attention.build(sample, "centre", recording, workplace / "out")
+    found = np.loadtxt(workplace / "out" / "fixations" / f"{id}.csv", delimiter=",", skiprows=1)
+    assert sorted(map(tuple, found)) == [(30.5, 20.5), (31.5, 21.5), (80.5, 70.5)]
+    density = maps.load(workplace / "out" / "human" / f"{id}.png")
+    assert density[20:22, 30:32].min() > density[70, 80] > density[5, 90]

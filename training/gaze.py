@@ -1,0 +1,161 @@
+"""The embedded gaze predictor's training: readouts fitted to fixations by maximum likelihood.
+
+    salvoc gaze train ~/osie ~/scene
+
+The frozen network runs once over each image and its mirror image; what it gives is stored by content. A step then costs
+milliseconds, and memory does not grow with the number of images.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+from tqdm import tqdm
+
+from toolkit.attention import recordings
+from toolkit.attention.readout import Readouts, features, prepared
+from toolkit.attention.recordings import Recording, Viewing
+from toolkit.files import Store, digest, read_image, sha256, write
+from toolkit.workers import mapped
+
+VERSION = 1  # raise it when features or the fit change, so that stored ones are made again
+EPOCHS = 6
+BATCH = 8
+RATE, DECAY, WARM_UP = 3e-3, 1e-2, 50  # AdamW's, and its first steps
+CENTRE_CELLS = 64  # of the centre bias, along either side of any image
+CENTRE_SIGMA = 4  # cells
+UNIFORM = 0.1  # the share of the centre bias that is the same everywhere: people do look at corners
+
+
+@dataclass(frozen=True)
+class View:
+    """One image: its stored features, and its fixations as counts [h, w] on the cells of the density."""
+
+    id: str
+    features: Path
+    counts: Tensor
+
+
+def views(recording: Recording) -> list[View]:
+    """Every image of a recording that somebody fixated; their features are computed where they are not stored yet."""
+    store, items = Store("gaze/features"), list(recording.viewings.items())
+    made = mapped(lambda: lambda item: _view(store, *item), items)
+    seen = tqdm(made, desc=f"{recording.name}: features", total=len(items), unit="image", mininterval=1)
+    return [view for view in seen if view.counts.any()]
+
+
+def _view(store: Store, id: str, viewing: Viewing) -> View:
+    path = store.get(digest(VERSION, sha256(viewing.image)), lambda: _features(viewing.image), ".safetensors")
+    cells = load_file(path)["0"].shape[-2:]
+    return View(id, path, torch.from_numpy(recordings.counts(viewing, *cells)))
+
+
+def _features(image: Path) -> bytes:
+    """The features of an image and of its mirror image, by stride."""
+    pixels = prepared(read_image(image))
+    both = features()(torch.stack([pixels, pixels.flip(-1)]))
+    return save({str(n): given.half().contiguous() for n, given in enumerate(both)})
+
+
+def centre_bias(sets: Sequence[Sequence[View]]) -> Tensor:
+    """The density of fixations over any image, [cells, cells]: each set's own, blurred, in equal parts; symmetric."""
+    total = torch.zeros(CENTRE_CELLS, CENTRE_CELLS, dtype=torch.float64)
+    for some in sets:
+        pooled = sum(_stretched(view.counts) for view in some)
+        blurred = gaussian_filter(np.asarray(pooled), CENTRE_SIGMA, mode="nearest")
+        total += torch.from_numpy(blurred / blurred.sum()) / len(sets)
+    total = (1 - UNIFORM) * (total + total.flip(1)) / 2 + UNIFORM / total.numel()
+    return total.float()
+
+
+def _stretched(counts: Tensor) -> np.ndarray:
+    """Counts on the image's own cells, laid over the square of the centre bias."""
+    rows, columns = (np.arange(n) * CENTRE_CELLS // n for n in counts.shape)
+    spread = np.zeros((CENTRE_CELLS, CENTRE_CELLS))
+    np.add.at(spread, np.ix_(rows, columns), counts.numpy())
+    return spread
+
+
+def batches(some: Sequence[View], epoch: int, seed: int) -> Iterator[tuple[list[Tensor], Tensor]]:
+    """One pass in a random order, half of the views mirrored: features [B, C, h, w] by stride, and counts [B, h, w]."""
+    rng = np.random.default_rng((seed, epoch))
+    by_size: dict[torch.Size, list[View]] = defaultdict(list)
+    for index in rng.permutation(len(some)):
+        by_size[some[index].counts.shape].append(some[index])
+    parts = [same[start : start + BATCH] for same in by_size.values() for start in range(0, len(same), BATCH)]
+    for index in rng.permutation(len(parts)):
+        flips = rng.integers(2, size=len(parts[index]))
+        loaded = [load_file(view.features) for view in parts[index]]
+        stacked = [torch.stack([f[str(n)][flip] for f, flip in zip(loaded, flips, strict=True)]) for n in range(3)]
+        counts = [view.counts.flip(1) if flip else view.counts for view, flip in zip(parts[index], flips, strict=True)]
+        yield [f.float().contiguous(memory_format=torch.channels_last) for f in stacked], torch.stack(counts)
+
+
+def fit(sets: Sequence[Sequence[View]], title: str, seed: int = 0) -> Readouts:
+    """Readouts of the highest likelihood for the fixations of all sets; each image counts as one."""
+    torch.manual_seed(seed)
+    everything = [view for some in sets for view in some]
+    readouts = Readouts(centre_bias(sets)).train()
+    optimizer = torch.optim.AdamW(readouts.parameters(), RATE, weight_decay=DECAY)
+    total = EPOCHS * len(everything)
+    bar = tqdm(desc=title, total=total, unit="image", mininterval=1)
+    for epoch in range(EPOCHS):
+        for step, (given, counts) in enumerate(batches(everything, epoch, seed)):
+            done = bar.n / total
+            warm = min((step + 1) / WARM_UP, 1) if epoch == 0 else 1
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * warm * 0.5 * (1 + math.cos(math.pi * done))
+            loss = surprise(readouts(given), counts)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            bar.update(len(counts))
+            bar.set_postfix(bits=f"{float(loss.detach()) / math.log(2):.2f}", refresh=False)
+    bar.close()
+    return readouts.eval()
+
+
+def surprise(members: Tensor, counts: Tensor) -> Tensor:
+    """The mean over images and members of -log density at a fixation, in nats; [B, M, h, w] and [B, h, w]."""
+    weights = counts / counts.sum((1, 2), keepdim=True)
+    return -(members * weights[:, None]).sum((2, 3)).mean()
+
+
+def fitted(sets: Sequence[Sequence[View]], title: str) -> Path:
+    """The file of the readouts fitted to these views, made now if it was not there."""
+    seen = [[(view.features.stem, digest(view.counts.tolist())) for view in some] for some in sets]
+    return Store("gaze").get(digest(VERSION, seen), lambda: _packed(fit(sets, title)), ".safetensors")
+
+
+def _packed(readouts: Readouts) -> bytes:
+    """Half precision is finer than the fit is certain."""
+    tensors = {name: t.half() if t.is_floating_point() else t for name, t in readouts.state_dict().items()}
+    return save(tensors)
+
+
+def train(folders: Sequence[Path], out: Path) -> None:
+    """Fit the embedded predictor to whole recordings and write its weights, which know what they were fitted to."""
+    read = [recordings.read(folder) for folder in folders]
+    path = fitted([views(recording) for recording in read], "gaze")
+    about = {recording.name: content(recording) for recording in read}
+    write(out, save(load_file(path), {"recordings": json.dumps(about)}))
+
+
+def content(recording: Recording) -> str:
+    """One hash for all images of a recording, by which it is known again."""
+    return digest([sha256(viewing.image) for viewing in recording.viewings.values()])
+
+
+def was_fitted_to(weights: Path, recording: Recording) -> bool:
+    """Whether these images were among those that the weights were fitted to."""
+    with safe_open(weights, "pt") as file:
+        return content(recording) in json.loads(file.metadata()["recordings"]).values()

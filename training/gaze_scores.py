@@ -1,0 +1,259 @@
+"""How well gaze predictors foretell real fixations, beside chance, the centre bias, and people themselves.
+
+    salvoc gaze evaluate ~/osie ~/scene
+
+A predictor that was fitted to a recording says nothing by its score there. So the embedded one is fitted anew three
+times: without a fifth of the images, without the images most like those that it is scored on, and without the whole
+recording. All densities are scored on one grid; one per cent of each is spread evenly, so that one fixation where a
+predictor saw none costs it dear but not all.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+from scipy.cluster.vq import kmeans2, whiten
+from torch import Tensor
+from tqdm import tqdm
+
+from toolkit import attention, bootstrap, metrics
+from toolkit.attention import deepgaze, recordings
+from toolkit.attention.readout import WEIGHTS, load, mixed
+from toolkit.attention.recordings import Recording, Viewing
+from toolkit.files import read_image
+from toolkit.workers import mapped
+from training import gaze
+from training.gaze import View
+
+SIDE = 256  # cells of the grid along an image's longer side
+CENTRE_CELLS, CENTRE_SIGMA = 64, 2  # of a recording's own centre bias; the most likely width for OSIE and Scene
+EVEN = 0.01  # of every density
+FOLDS, CLUSTERS = 5, 3
+WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)  # degrees: how wide a person's fixations are blurred to foretell another's
+OWN_CENTRE = 0.2  # of the density that people foretell another's fixations with
+RESAMPLES = 1000
+COLUMNS = {
+    "ig": "IG bit/fixation", "nss": "NSS", "auc": "AUC-Judd", "sauc": "sAUC", "cc": "CC", "kl": "KL nat", "sim": "SIM"
+}  # fmt: skip
+BY_FIXATION = ("ig", "nss", "auc", "sauc")
+
+Densities = dict[str, np.ndarray]  # by predictor, [h, w] each
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One recording, and what of it all images are scored against."""
+
+    recording: Recording
+    points: np.ndarray  # [N, 2] x, y of all fixations, in parts of their image's sides
+    owner: np.ndarray  # [N] the number of the image that each belongs to
+
+    @classmethod
+    def of(cls, recording: Recording) -> "Bench":
+        parts = [np.concatenate([np.zeros((0, 2)), *v.fixations]) / v.size for v in recording.viewings.values()]
+        return cls(recording, np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
+
+    def elsewhere(self, number: int, height: int, width: int) -> np.ndarray:
+        """The fixations on all other images, laid over this one: counts [height, width]."""
+        return _counted(self.points[self.owner != number], height, width)
+
+    def centre_bias(self, number: int, height: int, width: int) -> np.ndarray:
+        """The density of the fixations on all other images."""
+        others = self.elsewhere(number, CENTRE_CELLS, CENTRE_CELLS).astype(np.float64)
+        return even(cv2.GaussianBlur(others, (0, 0), CENTRE_SIGMA, borderType=cv2.BORDER_REPLICATE), height, width)
+
+
+def _counted(points: np.ndarray, height: int, width: int) -> np.ndarray:
+    x, y = (np.minimum((points[:, n] * side).astype(np.int64), side - 1) for n, side in enumerate((width, height)))
+    return np.bincount(y * width + x, minlength=height * width).reshape(height, width)
+
+
+def even(density: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A density of any grid as one of this grid: [height, width] float64 that sums to 1, `EVEN` of it uniform."""
+    spread = cv2.resize(density.astype(np.float64), (width, height), interpolation=cv2.INTER_LINEAR).clip(0)
+    total = spread.sum()
+    share = spread / total if total > 0 else np.full(spread.shape, 1 / spread.size)
+    return (1 - EVEN) * share + EVEN / share.size
+
+
+def grid(viewing: Viewing) -> tuple[int, int, float]:
+    """The size at which an image's densities are scored, and the cells of a degree there."""
+    width, height = viewing.size
+    factor = SIDE / max(viewing.size)
+    return max(round(height * factor), 1), max(round(width * factor), 1), viewing.degree * factor
+
+
+def score(
+    densities: np.ndarray, counts: np.ndarray, centre: np.ndarray, others: np.ndarray, sigma: float
+) -> pd.DataFrame:
+    """Every metric of densities [P, h, w] against one image's fixations, counts [h, w]; a row a density."""
+    maps, fixations = torch.from_numpy(densities), torch.from_numpy(counts)[None]
+    truth = torch.from_numpy(recordings.density(counts, sigma))[None]
+    found: dict[str, Tensor] = {
+        "ig": metrics.information_gain(maps.log(), fixations, torch.from_numpy(centre).log()[None]),
+        "nss": metrics.nss(maps, fixations),
+        "auc": metrics.auc_judd(maps, fixations),
+        "sauc": metrics.shuffled_auc(maps, fixations, torch.from_numpy(others)),
+        "cc": metrics.cc(maps, truth),
+        "kl": metrics.kl(maps, truth),
+        "sim": metrics.sim(maps, truth),
+    }
+    return pd.DataFrame({name: values.numpy() for name, values in found.items()})
+
+
+def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.DataFrame:
+    """A row an image and predictor; `predict` gives the densities beside uniform, centre bias and people."""
+    viewings = bench.recording.viewings
+    width = likeliest_width(bench)
+
+    def one(item: tuple[int, str]) -> pd.DataFrame:
+        number, id = item
+        viewing = viewings[id]
+        height, across, degree = grid(viewing)
+        counts = recordings.counts(viewing, height, across)
+        if not counts.any():
+            return pd.DataFrame()
+        centre, others = bench.centre_bias(number, height, across), bench.elsewhere(number, height, across)
+        given = {"uniform": np.ones((1, 1)), **predict(id, viewing), "its centre bias": centre}
+        scaled = np.stack([even(density, height, across) for density in given.values()])
+        rows = score(scaled, counts, centre, others, degree).assign(predictor=list(given))
+        return pd.concat([rows, people(viewing, centre, others, width)]).assign(id=id)
+
+    items = list(enumerate(viewings))
+    rows = mapped(lambda: one, items)
+    bar = tqdm(rows, desc=f"{bench.recording.name}: scores", total=len(items), unit="image", mininterval=1)
+    return pd.concat(list(bar), ignore_index=True)
+
+
+def people(viewing: Viewing, centre: np.ndarray, others: np.ndarray, width: float) -> pd.DataFrame:
+    """What people foretell of each other, one row, the human ceiling: none where observers are not told apart.
+
+    Fixations: each observer's, by the density of all the others' (leave one out), mean over observers. Maps: those of
+    every second observer against those of the rest.
+    """
+    height, across, degree = grid(viewing)
+    own = [recordings.counts(viewing, height, across, [n]) for n in range(len(viewing.fixations))]
+    own = [counts for counts in own if counts.any()]
+    if len(own) < 4:
+        return pd.DataFrame()
+    left_out = [
+        score(foretold(np.sum(own, axis=0) - one, centre, width * degree)[None], one, centre, others, degree)[
+            list(BY_FIXATION)
+        ]
+        for one in own
+    ]
+    halves = [recordings.density(np.sum(own[start::2], axis=0), degree) for start in (0, 1)]
+    a, b = (torch.from_numpy(half)[None] for half in halves)
+    maps = {"cc": metrics.cc(a, b), "kl": metrics.kl(a, b), "sim": metrics.sim(a, b)}
+    mean = pd.concat(left_out).mean().to_dict() | {name: float(value) for name, value in maps.items()}
+    return pd.DataFrame([mean | {"predictor": "people"}])
+
+
+def foretold(counts: np.ndarray, centre: np.ndarray, sigma: float) -> np.ndarray:
+    """The density by which some people's fixations foretell another's: blurred, with a part of the centre bias."""
+    return even((1 - OWN_CENTRE) * recordings.density(counts, sigma) + OWN_CENTRE * centre, *counts.shape)
+
+
+def likeliest_width(bench: Bench) -> float:
+    """The blur, in degrees, with which people foretell each other best, on every tenth image."""
+    gains: dict[float, list[float]] = {width: [] for width in WIDTHS}
+    for number, viewing in list(enumerate(bench.recording.viewings.values()))[::10]:
+        height, across, degree = grid(viewing)
+        centre = bench.centre_bias(number, height, across)
+        own = [recordings.counts(viewing, height, across, [n]) for n in range(len(viewing.fixations))]
+        own = [counts for counts in own if counts.any()]
+        for width in WIDTHS if len(own) > 1 else ():
+            for one in own:
+                density = foretold(np.sum(own, axis=0) - one, centre, width * degree)
+                gains[width].append(float((np.log2(density) * one).sum() / one.sum()))
+    return max(WIDTHS, key=lambda width: float(np.mean(gains[width])) if gains[width] else 0.0)
+
+
+def by_image(sets: Sequence[Sequence[View]]) -> list[np.ndarray]:
+    """The fold of every view: at random."""
+    rng = np.random.default_rng(0)
+    return [rng.permutation(len(some)) % FOLDS for some in sets]
+
+
+def by_content(sets: Sequence[Sequence[View]]) -> list[np.ndarray]:
+    """The fold of every view: the cluster of its mean deep features, so that no image like it is fitted to."""
+    deep = [[load_file(view.features)["2"][0].float().mean((1, 2)).numpy() for view in some] for some in sets]
+    _, label = kmeans2(whiten(np.concatenate([np.array(some) for some in deep])), CLUSTERS, minit="++", rng=0)
+    return np.split(label, np.cumsum([len(some) for some in sets])[:-1])
+
+
+def held_out(sets: Sequence[Sequence[View]], folds: Sequence[np.ndarray], title: str) -> dict[Path, Path]:
+    """For each view, by its features, the readouts that were fitted to all folds but its own."""
+    found: dict[Path, Path] = {}
+    for fold in sorted(set(np.concatenate(folds).tolist())):
+        rest = [
+            [v for v, own in zip(some, of, strict=True) if own != fold] for some, of in zip(sets, folds, strict=True)
+        ]
+        weights = gaze.fitted([some for some in rest if some], f"{title} {fold + 1}")
+        out = [v for some, of in zip(sets, folds, strict=True) for v, own in zip(some, of, strict=True) if own == fold]
+        found |= {view.features: weights for view in out}
+    return found
+
+
+def refitted(known: Sequence[Recording]) -> dict[str, dict[str, Callable[[], Densities]]]:
+    """For the recordings that the embedded predictor was fitted to: what it says of each image, fitted without it."""
+    sets = [gaze.views(recording) for recording in known]
+    rules = {"other images": by_image(sets), "other content": by_content(sets)}
+    if len(sets) > 1:
+        rules["other recordings"] = [np.full(len(some), number) for number, some in enumerate(sets)]
+    weights = {f"gaze_lite0, {rule}": held_out(sets, folds, f"fit to {rule}") for rule, folds in rules.items()}
+    return {
+        recording.name: {
+            view.id: partial(_read_out, view.features, {name: of[view.features] for name, of in weights.items()})
+            for view in some
+        }
+        for recording, some in zip(known, sets, strict=True)
+    }
+
+
+@torch.inference_mode()
+def _read_out(features: Path, weights: dict[str, Path]) -> Densities:
+    stored = load_file(features)
+    given = [stored[str(n)][:1].float() for n in range(3)]
+    return {name: mixed(load(path)(given))[0].exp().numpy() for name, path in weights.items()}
+
+
+def evaluate(folders: Sequence[Path], out: Path) -> str:
+    """Score every predictor on every recording; the tables as Markdown, and a row an image into `out`."""
+    read = [recordings.read(folder) for folder in folders]
+    known = [recording for recording in read if gaze.was_fitted_to(WEIGHTS, recording)]
+    anew = refitted(known) if known else {}
+    pages = []
+    for recording in read:
+        rows = table(Bench.of(recording), partial(_predict, anew.get(recording.name)))
+        out.mkdir(parents=True, exist_ok=True)
+        rows.to_parquet(out / f"{recording.name}.parquet")
+        pages.append(f"**{recording.name}**, {rows['id'].nunique()} images\n\n{summary(rows).to_markdown()}\n")
+    return "\n".join(pages)
+
+
+def _predict(anew: dict[str, Callable[[], Densities]] | None, id: str, viewing: Viewing) -> Densities:
+    image = read_image(viewing.image)
+    left = {"gaze_lite0"} if anew else set()
+    left |= {"centre"}  # its recording's own is a better one
+    left |= set() if deepgaze.WEIGHTS.exists() else {"deepgaze2e"}
+    names = [name for name in attention.PREDICTORS if name not in left]
+    given = {name: attention.predictor(name)(image) for name in names}
+    return given | (anew[id]() if anew and id in anew else {})
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """The mean of each metric and its 95 % bootstrap interval over images, a row a predictor."""
+    cells: dict[str, dict[str, str]] = {}
+    for name, some in rows.groupby("predictor", sort=False):
+        means = {metric: bootstrap.mean(some[metric].to_numpy(), RESAMPLES, 0) for metric in COLUMNS}
+        cells[str(name)] = {
+            COLUMNS[metric]: f"{mean.value:.2f} [{mean.lo:.2f}, {mean.hi:.2f}]" for metric, mean in means.items()
+        }
+    return pd.DataFrame(cells).T
