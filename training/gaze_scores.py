@@ -76,10 +76,11 @@ def _counted(points: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def even(density: np.ndarray, height: int, width: int) -> np.ndarray:
     """A density of any grid as one of this grid: [height, width] float64 that sums to 1, `EVEN` of it uniform."""
+    uniform = np.full((height, width), 1 / (height * width))
+    if np.ptp(density) == 0:  # resampled, a constant would be one no more, by rounding
+        return uniform
     spread = cv2.resize(density.astype(np.float64), (width, height), interpolation=cv2.INTER_LINEAR).clip(0)
-    total = spread.sum()
-    share = spread / total if total > 0 else np.full(spread.shape, 1 / spread.size)
-    return (1 - EVEN) * share + EVEN / share.size
+    return (1 - EVEN) * spread / spread.sum() + EVEN * uniform
 
 
 def grid(viewing: Viewing) -> tuple[int, int, float]:
@@ -120,9 +121,9 @@ def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.Data
         if not counts.any():
             return pd.DataFrame()
         centre, others = bench.centre_bias(number, height, across), bench.elsewhere(number, height, across)
-        given = {"uniform": np.ones((1, 1)), **predict(id, viewing), "its centre bias": centre}
-        scaled = np.stack([even(density, height, across) for density in given.values()])
-        rows = score(scaled, counts, centre, others, degree).assign(predictor=list(given))
+        given = {"uniform": np.ones((1, 1)), **predict(id, viewing)}
+        scaled = np.stack([*(even(density, height, across) for density in given.values()), centre])
+        rows = score(scaled, counts, centre, others, degree).assign(predictor=[*given, "its centre bias"])
         return pd.concat([rows, people(viewing, centre, others, width)]).assign(id=id)
 
     items = list(enumerate(viewings))

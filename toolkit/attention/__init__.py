@@ -27,6 +27,7 @@ PREDICTORS = {  # and the module that each is in: some need torch, which takes s
     "spectral_residual": "bottom_up",
     "centre": "bottom_up",
 }
+PLACEHOLDERS = {"README.md", ".gitignore"}  # what lies in the folder for people's attention before anything does
 VERSION = 2  # raise it when a predictor's result changes, so that stored maps are made again
 
 
@@ -40,14 +41,15 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
     """Write `gaze/ID.png` for every image, `human/ID.png` where people's attention is known.
 
     It is known from the folder `human` (see `human.attention_of`; `fixations/ID.csv` too where that is a recording), or
-    where that holds nothing from the source's own `Attention/`.
+    where that is empty from the source's own `Attention/`.
     """
     for folder in ("human", "gaze", "fixations"):
         (out / folder).mkdir(parents=True)
     store, ids = Store("attention"), source.all_ids()
     weights = getattr(_module(name), "WEIGHTS", None)
     made_of = ("gaze", VERSION, name, sha256(weights) if weights and weights.exists() else None)
-    known = attention_of(human, ids) if any(path.is_dir() for path in human.glob("*")) else None
+    empty = human.is_dir() and {path.name for path in human.iterdir()} <= PLACEHOLDERS
+    known = None if empty else attention_of(human, ids)
     predicting = mapped(lambda: partial(_predicted, store, made_of, predictor(name)), map(source.image, ids))
     bar = tqdm(predicting, desc="attention", total=len(ids), unit="image", mininterval=1)
     for id, gaze in zip(ids, bar, strict=True):

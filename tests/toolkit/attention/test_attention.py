@@ -10,6 +10,7 @@ import torch
 from toolkit import attention, maps, metrics
 from toolkit.attention import PREDICTORS, bottom_up, predictor
 from toolkit.attention.bottom_up import centre_bias
+from toolkit.errors import BadInput
 from toolkit.files import png, read_image, sha256, write
 from toolkit.voc import Tree
 
@@ -68,22 +69,31 @@ def test_bottom_up_beats_the_centre_bias_on_the_sample(sample: Tree) -> None:
     assert mean_iou("bottom_up") > mean_iou("centre")
 
 
-def test_the_stage_pairs_by_id_and_keeps_human_attention_as_it_is(sample: Tree, workplace: Path) -> None:
-    attention.build(sample, "bottom_up", workplace / "human", workplace / "out")
+@pytest.fixture
+def nobody(workplace: Path) -> Path:
+    """The folder for people's attention as it comes: nothing in it but what says what it is for."""
+    write(workplace / "human" / "README.md", "people")
+    return workplace / "human"
+
+
+def test_the_stage_pairs_by_id_and_keeps_human_attention_as_it_is(sample: Tree, workplace: Path, nobody: Path) -> None:
+    attention.build(sample, "bottom_up", nobody, workplace / "out")
     ids = sorted(path.stem for path in (workplace / "out" / "gaze").iterdir())
     assert ids == sample.all_ids()
     for id in ids:
         assert sha256(workplace / "out" / "human" / f"{id}.png") == sha256(sample.attention(id))
 
 
-def test_a_stored_map_is_not_made_again(sample: Tree, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    attention.build(sample, "centre", workplace / "human", workplace / "first")
+def test_a_stored_map_is_not_made_again(
+    sample: Tree, workplace: Path, nobody: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attention.build(sample, "centre", nobody, workplace / "first")
 
     def fail(image: np.ndarray) -> np.ndarray:
         raise AssertionError("predicted again")
 
     monkeypatch.setattr(bottom_up, "centre", fail)
-    attention.build(sample, "centre", workplace / "human", workplace / "second")
+    attention.build(sample, "centre", nobody, workplace / "second")
     for path in (workplace / "first" / "gaze").iterdir():
         assert sha256(path) == sha256(workplace / "second" / "gaze" / path.name)
 
@@ -112,3 +122,15 @@ def test_a_recording_gives_densities_and_the_fixations_themselves(sample: Tree, 
     assert sorted(map(tuple, found)) == [(30.5, 20.5), (31.5, 21.5), (80.5, 70.5)]
     density = maps.load(workplace / "out" / "human" / f"{id}.png")
     assert density[20:22, 30:32].min() > density[70, 80] > density[5, 90]
+
+
+def test_a_folder_for_people_that_is_not_there_is_bad_input(sample: Tree, workplace: Path) -> None:
+    with pytest.raises(BadInput, match="is not a folder"):
+        attention.build(sample, "centre", workplace / "nowhere", workplace / "out")
+
+
+def test_masks_may_lie_in_the_folder_itself(sample: Tree, workplace: Path, nobody: Path) -> None:
+    id = sample.ids("train")[0]
+    write(nobody / f"{id}.png", png(np.eye(96, dtype=np.uint8) * 255))
+    attention.build(sample, "centre", nobody, workplace / "out")
+    assert [path.stem for path in (workplace / "out" / "human").iterdir()] == [id]
