@@ -45,7 +45,7 @@ gaze = typer.Typer(
 )
 app.add_typer(gaze, name="gaze", rich_help_panel="Around the pipeline")
 Recordings = Annotated[list[Path], typer.Argument(help="Folders laid out as OSIE, Scene or MIT1003.")]
-Name = Annotated[str, typer.Argument(help="A variant, or for `evaluate` also `base`.")]
+Name = Annotated[str, typer.Argument(help="none, erasing, inpainting, nontrivial, random or oracle.")]
 STAGES, AROUND = "Stages, in the order of dvc.yaml", "Around the pipeline"
 
 
@@ -58,7 +58,8 @@ def source() -> None:
     params = _params()
     with new_folder(SOURCE) as out:
         about = sources.build(params, out)
-    typer.echo(f"{about['images']} images from {about['source']!r}")
+    left = f", {len(skipped)} left out (why: source.json)" if (skipped := about["skipped"]) else ""
+    typer.echo(f"{about['images']} images from {about['source']!r}{left}")
 
 
 @app.command(rich_help_panel=STAGES)
@@ -76,6 +77,7 @@ def attention() -> None:
     from toolkit.files import new_folder
     from toolkit.voc import Tree
 
+    _needs(SOURCE)
     params = _params()
     with new_folder(ATTENTION) as out:
         build(Tree(SOURCE), params.attention.predictor, Path(params.attention.human).expanduser(), out)
@@ -88,6 +90,7 @@ def saliency() -> None:
     from toolkit.saliency import build
     from toolkit.voc import Tree
 
+    _needs(SOURCE)
     params = _params()
     with new_folder(SALIENCY) as out:
         build(Tree(SOURCE), params.detector, params.saliency, params.data.classes, out)
@@ -100,6 +103,7 @@ def agreement() -> None:
     from toolkit.files import replacing
     from toolkit.voc import Tree
 
+    _needs(SOURCE, SALIENCY, ATTENTION)
     table = build(Tree(SOURCE), SALIENCY, ATTENTION)
     with replacing(AGREEMENT) as partial:
         table.to_parquet(partial)
@@ -116,6 +120,7 @@ def select() -> None:
     from toolkit.files import replacing
     from toolkit.selection import select
 
+    _needs(AGREEMENT)
     aug = _params().aug
     table = select(pd.read_parquet(AGREEMENT), aug.threshold, aug.against)
     with replacing(SELECTION) as partial:
@@ -136,6 +141,7 @@ def variant(name: Name) -> None:
     from toolkit.voc import Tree
 
     _known(name, variants.NAMES)
+    _needs(SOURCE, SALIENCY, SELECTION)
     with new_folder(DATASETS / "variants" / name) as out:
         about = variants.build(name, Tree(SOURCE), SALIENCY, pd.read_parquet(SELECTION), _params().aug, out)
     typer.echo(f"{name}: {about['changed']} of {about['train']} train images changed")
@@ -150,19 +156,24 @@ def finetune(name: Name) -> None:
     from training.finetune import build
 
     _known(name, NAMES)
+    _needs(DATASETS / "variants" / name)
     with new_folder(DATASETS / "arms" / name) as out, new_folder(REPORTS / "training" / name) as logs:
         build(Tree(DATASETS / "variants" / name), _params(), out, logs)
 
 
 @app.command(rich_help_panel=STAGES)
 def evaluate(name: Name) -> None:
-    """Score one arm on the untouched test split -> reports/metrics/NAME.json, reports/arms/NAME."""
+    """Score an arm on the untouched test split -> reports/metrics/NAME.json, reports/arms/NAME.
+
+    `base` is the detector before fine-tuning. Example: `salvoc evaluate base`
+    """
     from toolkit.files import new_folder
     from toolkit.variants import NAMES
     from toolkit.voc import Tree
     from training.evaluate import build
 
     _known(name, ("base", *NAMES))
+    _needs(SOURCE, ATTENTION, *([] if name == "base" else [DATASETS / "arms" / name]))
     with new_folder(REPORTS / "arms" / name) as out:
         build(name, Tree(SOURCE), ATTENTION, DATASETS / "arms", _params(), REPORTS / "metrics" / f"{name}.json", out)
 
@@ -173,8 +184,11 @@ def report() -> None:
     from toolkit.files import new_folder
     from training.report import build
 
+    params = _params()
+    _needs(SOURCE, ATTENTION, SALIENCY, SELECTION, *(REPORTS / "arms" / name for name in ["base", *params.variants]))
     with new_folder(REPORTS / "study") as out:
-        typer.echo(build(DATASETS, REPORTS, _params(), out))
+        build(DATASETS, REPORTS, params, out)
+    typer.echo(f"{REPORTS / 'study' / 'results.md'}, and with pictures report.html beside it")
 
 
 @app.command(rich_help_panel=STAGES)
@@ -188,6 +202,7 @@ def browse() -> None:
 
     names = _params().variants
     arms = {name: REPORTS / "arms" / name / "predictions.parquet" for name in ["base", *names]}
+    _needs(SOURCE, ATTENTION, SALIENCY, AGREEMENT, SELECTION, *arms.values())
     with new_folder(FIFTYONE) as out:
         build(
             Tree(SOURCE), ATTENTION, SALIENCY, pd.read_parquet(AGREEMENT), pd.read_parquet(SELECTION),
@@ -207,10 +222,7 @@ def open_app(
     """
     from toolkit import browse
 
-    if not FIFTYONE.exists():
-        raise BadInput(
-            Problem(str(FIFTYONE), "does not exist yet", "`dvc repro browse` makes it, `dvc pull` fetches it")
-        )
+    _needs(FIFTYONE)
     address, server = browse.open_app(browse.load(FIFTYONE, "salvoc"), port)
     typer.echo(f"The App is at {address} (Ctrl-C ends it)")
     with contextlib.suppress(KeyboardInterrupt):
@@ -231,6 +243,8 @@ def preset(
     _known(name, sorted(p.stem for p in PRESETS.glob("*.yaml")))
     text = (PRESETS / f"{name}.yaml").read_text()
     if path is not None:
+        if not Path(path).expanduser().is_dir():
+            raise BadInput(Problem(path, "is not a folder", "give the folder that holds JPEGImages/ and Annotations/"))
         text = params.with_path(text, path)
     if PARAMS.exists():
         shutil.copyfile(PARAMS, PARAMS.with_suffix(".yaml.bak"))
@@ -304,6 +318,14 @@ def _params() -> "Params":
     from toolkit import params
 
     return params.load(PARAMS)
+
+
+def _needs(*paths: Path) -> None:
+    """What earlier stages leave."""
+    mend = "`dvc repro` makes it, `dvc pull` fetches it"
+    missing = [Problem(str(path), "does not exist yet", mend) for path in paths if not path.exists()]
+    if missing:
+        raise BadInput(missing)
 
 
 def _known(name: str, names: Collection[str]) -> None:

@@ -21,13 +21,13 @@ class Problem:
 class BadInput(Exception):
     """Input that salvoc will not work on.
 
-    The command line prints the message and exits with 2; nothing has been written by then.
+    The command line prints the message and exits with 2.
     """
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems: Sequence[Problem] = [problems] if isinstance(problems, Problem) else list(problems)
         count = len(self.problems)
-        lines = [f"{count} problem{'s' if count != 1 else ''} with the input, nothing was written:"]
+        lines = [f"{count} problem{'s' if count != 1 else ''}:"]
         lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
         if count > SHOWN:
             lines.append(f"  ... and {count - SHOWN} more")

@@ -1,5 +1,7 @@
 """Our EigenCAM equals pytorch-grad-cam's up to sign, on the same detector, layer and input."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -69,10 +71,34 @@ def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
     assert "eigencam" in METHODS
 
 
-def test_resnet50_is_torchvision_s_own() -> None:
-    ours, theirs = resnet50.build(20, 800), fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=21)
-    assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
+def test_resnet50_is_torchvision_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both load one file where torchvision keeps its downloads; it holds random weights, laid out as the real ones."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.manual_seed(0)
+    some = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    file = tmp_path / "hub" / "checkpoints" / Path(resnet50.COCO.url).name
+    file.parent.mkdir(parents=True)
+    frozen = {name: tensor for name, tensor in some.state_dict().items() if "num_batches" not in name}
+    torch.save(frozen, file)
+    theirs = fasterrcnn_resnet50_fpn(weights=resnet50.COCO).eval()
+    ours = detectors.load(
+        Detector(name="fasterrcnn_resnet50_fpn", weights="coco", checkpoint="none", size=800), ["dog", "unheard-of"]
+    )
+    image = photo(96, 128)
+    for level, features in theirs.backbone(image[None]).items():
+        assert torch.equal(features, ours.backbone(image[None])[level])
+    own, their = (dict(model.named_parameters()) for model in (ours, theirs))
+    assert {n: p.requires_grad for n, p in own.items()} == {n: p.requires_grad for n, p in their.items()}
+    dog = resnet50.COCO.meta["categories"].index("dog")
+    row = theirs.roi_heads.box_predictor.cls_score.weight[dog]
+    assert torch.equal(ours.roi_heads.box_predictor.cls_score.weight[1], row)
     assert (ours.transform.min_size, ours.transform.max_size) == ((800,), 1333)
+
+
+def test_resnet50_has_no_imagenet_weights_to_start_from() -> None:
+    settings = Detector(name="fasterrcnn_resnet50_fpn", weights="imagenet", checkpoint="none", size=96)
+    with pytest.raises(BadInput, match="has no ImageNet weights"):
+        detectors.load(settings, ["a"])
 
 
 def test_the_embedded_backbone_is_the_package_s_network() -> None:

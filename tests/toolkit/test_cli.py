@@ -32,9 +32,11 @@ def test_every_command_explains_itself(name: str) -> None:
 
 def test_a_preset_becomes_params_and_the_old_ones_are_kept(project: Path) -> None:
     (project / "params.yaml").write_text("mine: 1\n")
-    done = RUN.invoke(app, ["preset", "folder", "--path", "/data/my voc"])
+    mine = project / "my voc"
+    mine.mkdir()
+    done = RUN.invoke(app, ["preset", "folder", "--path", str(mine)])
     assert done.exit_code == 0, done.output
-    assert yaml.safe_load((project / "params.yaml").read_text())["data"]["path"] == "/data/my voc"
+    assert yaml.safe_load((project / "params.yaml").read_text())["data"]["path"] == str(mine)
     assert (project / "params.yaml.bak").read_text() == "mine: 1\n"
 
 
@@ -46,6 +48,9 @@ def test_a_preset_becomes_params_and_the_old_ones_are_kept(project: Path) -> Non
         (["evaluate", "blurring"], "base"),
         (["source"], "salvoc preset"),
         (["app"], "dvc repro"),
+        (["preset", "folder", "--path", "nowhere"], "is not a folder"),
+        *(([stage], "dvc repro") for stage in ("attention", "saliency", "agreement", "select")),
+        *(([stage, "none"], "dvc repro") for stage in ("variant", "finetune", "evaluate")),
         (["export", "erasing", "out"], "salvoc preset"),
     ],
 )

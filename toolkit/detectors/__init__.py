@@ -25,12 +25,13 @@ class Recipe:
 
     build: Callable[[int, int], FasterRCNN]
     layer: str
+    imagenet: bool  # whether `build` gives the backbone ImageNet's weights
     load_coco: Callable[[FasterRCNN, Sequence[str]], None] | None = None
 
 
 DETECTORS = {
-    "fasterrcnn_lite0": Recipe(lite0.build, "backbone.body.blocks.4"),
-    "fasterrcnn_resnet50_fpn": Recipe(resnet50.build, "backbone.body.layer4", resnet50.load_coco),
+    "fasterrcnn_lite0": Recipe(lite0.build, "backbone.body.blocks.4", imagenet=True),
+    "fasterrcnn_resnet50_fpn": Recipe(resnet50.build, "backbone.body.layer4", False, resnet50.load_coco),
 }
 
 
@@ -53,12 +54,16 @@ def load(settings: Detector, classes: Sequence[str]) -> FasterRCNN:
             mend = "use detector.weights: checkpoint, or another detector"
             raise BadInput(Problem("detector.weights", f"{settings.name} has no COCO weights", mend))
         made.load_coco(model, classes)
+    elif not made.imagenet:
+        mend = "use coco or checkpoint, or the detector fasterrcnn_lite0"
+        raise BadInput(Problem("detector.weights", f"{settings.name} has no ImageNet weights of its own", mend))
     return model.eval()
 
 
 def fingerprint(settings: Detector) -> str:
     """What makes the base detector the one it is: part of the key under which its maps are stored."""
-    file = sha256(Path(settings.checkpoint)) if settings.weights == "checkpoint" else settings.weights
+    given = Path(settings.checkpoint)
+    file = sha256(given) if settings.weights == "checkpoint" and given.exists() else settings.weights
     return digest(settings.name, settings.size, file)
 
 

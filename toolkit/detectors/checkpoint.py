@@ -34,8 +34,8 @@ def load_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> Non
     except (SafetensorError, ValueError) as error:
         mend = "fetch or make the checkpoint again"
         raise BadInput(Problem(str(path), f"is not a safetensors checkpoint ({error})", mend)) from None
-    with_classes(state, model, known, classes)
     try:
+        with_classes(state, model, known, classes)
         model.load_state_dict(state)
     except RuntimeError as error:
         mend = "set detector.name to the one it was made with"

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from urllib.error import URLError
 
-from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Weights, fasterrcnn_resnet50_fpn
+from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Weights
+from torchvision.models.detection._utils import overwrite_eps
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from toolkit.detectors.checkpoint import with_classes
 from toolkit.errors import BadInput, Problem
@@ -21,11 +23,14 @@ VOC_NAMES = {
 
 
 def build(classes: int, size: int) -> FasterRCNN:
-    """The detector with fresh weights; images are scaled so that their shorter side is `size` (torchvision: 800)."""
-    return fasterrcnn_resnet50_fpn(
-        weights=None, weights_backbone=None, num_classes=classes + 1, trainable_backbone_layers=3,
-        min_size=size, max_size=round(size * 5 / 3),
-    )  # fmt: skip
+    """The detector with fresh weights; images are scaled so that their shorter side is `size` (torchvision: 800).
+
+    It is made as torchvision makes the one that it fills with COCO weights: three of the backbone's stages are trained,
+    BatchNorm keeps its statistics and adds no epsilon. Its own function does so only while it downloads them.
+    """
+    backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, trainable_layers=3)
+    overwrite_eps(backbone, 0.0)
+    return FasterRCNN(backbone, num_classes=classes + 1, min_size=size, max_size=round(size * 5 / 3))
 
 
 def load_coco(model: FasterRCNN, classes: Sequence[str]) -> None:
@@ -33,7 +38,10 @@ def load_coco(model: FasterRCNN, classes: Sequence[str]) -> None:
     try:
         state = COCO.get_state_dict(progress=True, check_hash=True)
     except (URLError, OSError) as error:
-        mend = "check the connection, or put the file into torch's hub folder by hand (~/.cache/torch/hub/checkpoints)"
+        mend = (
+            "check the connection, put the file into ~/.cache/torch/hub/checkpoints by hand, or start from another "
+            "detector (detector.name, detector.weights)"
+        )
         raise BadInput(Problem(COCO.url, f"cannot be downloaded ({error})", mend)) from None
     known = [VOC_NAMES.get(name, name) for name in COCO.meta["categories"][1:]]
     with_classes(state, model, known, classes)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from toolkit.files import digest, sha256, write
 from toolkit.params import Params
@@ -11,11 +12,11 @@ from toolkit.voc import Tree
 DOWNLOADS = Path(".salvoc/downloads")
 
 
-def build(params: Params, out: Path) -> dict[str, object]:
+def build(params: Params, out: Path) -> dict[str, Any]:
     """Write the source that params name into the empty folder `out`; returns what `source.json` says."""
     data = params.data
     if data.source == "sample":
-        about = sample.build(params.sample, out)
+        about: dict[str, Any] = sample.build(params.sample, out)
     else:
         splits = {"train": data.train, "test": data.test}
         about = folder.build(_tree(params), splits, data.classes, data.on_error, out)

@@ -67,6 +67,11 @@ def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tupl
         listed[name], faults = _listed(tree, theirs)
         problems += faults
 
+    if len(set(splits.values())) < len(splits):
+        mend = "name two: a test image must not be trained on"
+        same = Problem("data.train and data.test", "are the same split", mend)
+        return {name: [] for name in splits}, [same]
+
     home = Counter(id for ids in listed.values() for id in ids)
     leaks = {id for id, count in home.items() if count > 1}
     where = " and ".join(str(tree.split(theirs)) for theirs in splits.values())
@@ -125,7 +130,7 @@ def _check_image(tree: Tree, id: str, classes: frozenset[str]) -> list[Problem]:
     problems: list[Problem] = []
     size: tuple[int, int] | None = None
     try:
-        size = _decode(tree, image, "JPEG").size
+        size = _decode(tree, image, "JPEG", "PNG").size  # VOC tools decode by content; variants are stored so
     except BadInput as error:
         problems += error.problems
     try:
@@ -140,12 +145,12 @@ def _check_image(tree: Tree, id: str, classes: frozenset[str]) -> list[Problem]:
     return problems
 
 
-def _decode(tree: Tree, path: Path, kind: Literal["JPEG", "PNG"]) -> Image.Image:
-    """The image of that format, every pixel decoded; raises `BadInput` where that fails."""
+def _decode(tree: Tree, path: Path, *kinds: Literal["JPEG", "PNG"]) -> Image.Image:
+    """The image of one of these formats, every pixel decoded; raises `BadInput` where that fails."""
     _require(tree, path)
     mend = "replace the file, or take its id out of the split"
     try:
-        with Image.open(path, formats=(kind,)) as image:
+        with Image.open(path, formats=kinds) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels, {MAX_PIXELS} are allowed")
             image.load()
@@ -153,7 +158,7 @@ def _decode(tree: Tree, path: Path, kind: Literal["JPEG", "PNG"]) -> Image.Image
     except Image.DecompressionBombError as error:
         raise BadInput(Problem(str(path), f"is too large to decode safely ({error})", "scale it down")) from None
     except Image.UnidentifiedImageError:
-        raise BadInput(Problem(str(path), f"is not a {kind} image", mend)) from None
+        raise BadInput(Problem(str(path), f"is not a {' or '.join(kinds)} image", mend)) from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
         raise BadInput(Problem(str(path), f"does not decode ({error})", mend)) from None
 

@@ -92,9 +92,8 @@ XML_BOMB = b'<!DOCTYPE a [<!ENTITY a "aa"><!ENTITY b "&a;&a;&a;">]><annotation>&
     [
         ("image", None, "does not exist"),
         ("image", JPEG[: len(JPEG) // 2], "does not decode (image file is truncated"),
-        ("image", b"", "is not a JPEG image"),
-        ("image", b"%!PS-Adobe-3.0 EPSF-3.0\n", "is not a JPEG image"),
-        ("image", png(PIXELS), "is not a JPEG image"),
+        ("image", b"", "is not a JPEG or PNG image"),
+        ("image", b"%!PS-Adobe-3.0 EPSF-3.0\n", "is not a JPEG or PNG image"),
         ("image", JPEG_BOMB, "is too large to decode safely"),
         ("annotation", None, "does not exist"),
         ("annotation", b"<annotation>", "is not XML"),
@@ -189,6 +188,16 @@ def test_a_test_image_among_the_train_images_is_named(tree: Tree) -> None:
     file, fault = only_fault(tree)
     assert "train.txt" in file and "val.txt" in file
     assert fault == "share the image 'b'"
+
+
+def test_one_split_for_both_is_named_once(tree: Tree) -> None:
+    _, problems = check(tree, {"train": "train", "test": "train"}, CLASSES)
+    assert [problem.fault for problem in problems] == ["are the same split"]
+
+
+def test_png_data_under_a_jpg_s_name_is_good_as_variants_have_it(tree: Tree) -> None:
+    tree.image(tree.ids("train")[0]).write_bytes(png(PIXELS))
+    assert check(tree, SPLITS, CLASSES)[1] == []
 
 
 @pytest.mark.parametrize(
