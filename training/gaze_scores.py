@@ -183,10 +183,15 @@ def by_image(sets: Sequence[Sequence[View]]) -> list[np.ndarray]:
 
 
 def by_content(sets: Sequence[Sequence[View]]) -> list[np.ndarray]:
-    """The fold of every view: the cluster of its mean deep features, so that no image like it is fitted to."""
-    deep = [[load_file(view.features)["2"][0].float().mean((1, 2)).numpy() for view in some] for some in sets]
-    _, label = kmeans2(whiten(np.concatenate([np.array(some) for some in deep])), CLUSTERS, minit="++", rng=0)
-    return np.split(label, np.cumsum([len(some) for some in sets])[:-1])
+    """The fold of every view: its cluster by mean deep features, so that nothing like it is fitted to.
+
+    Each recording is clustered by itself: all together, the clusters would be the recordings again.
+    """
+    folds = []
+    for some in sets:
+        deep = [load_file(view.features)["2"][0].float().mean((1, 2)).numpy() for view in some]
+        folds.append(kmeans2(whiten(np.array(deep)), CLUSTERS, minit="++", rng=0)[1])
+    return folds
 
 
 def held_out(sets: Sequence[Sequence[View]], folds: Sequence[np.ndarray], title: str) -> dict[Path, Path]:

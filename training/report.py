@@ -139,12 +139,19 @@ def wide(results: pd.DataFrame, kind: str, group: str) -> pd.DataFrame:
     chances = known["p"] if kind == "difference" else np.full(len(known), np.nan)
     cells = known.assign(
         cell=[
-            f"{v:{sign}.3f} [{a:{sign}.3f}, {b:{sign}.3f}]" + (f" p={p:.3f}" if not np.isnan(p) else "")
+            f"{v:{sign}.3f} [{a:{sign}.3f}, {b:{sign}.3f}]" + _shown(p)
             for v, a, b, p in zip(known[kind], known[lo], known[hi], chances, strict=True)
         ]
     )
     names = [metric for metric in HEADINGS if metric.startswith(group) and metric in set(known["metric"])]
     return cells.pivot(index="arm", columns="metric", values="cell").reindex(known["arm"].unique())[names]
+
+
+def _shown(p: float) -> str:
+    """A p-value as papers write it; nothing where there is none."""
+    if np.isnan(p):
+        return ""
+    return f" p={p:.3f}" if p >= 0.001 else " p<0.001"
 
 
 def baseline_rows(reports: Path, metrics: Sequence[str]) -> pd.DataFrame:
