@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 import cv2
 import numpy as np
@@ -49,11 +48,6 @@ class Recording:
 
     name: str
     viewings: dict[str, Viewing]  # by image id (the stimulus' file name without suffix), sorted
-
-    @property
-    def degree(self) -> float:
-        """Pixels of one degree in the middling image; where sizes differ, every viewing has its own."""
-        return median(viewing.degree for viewing in self.viewings.values())
 
 
 def fits(folder: Path) -> bool:
