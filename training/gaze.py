@@ -108,16 +108,17 @@ def fit(sets: Sequence[Sequence[View]], title: str, seed: int = 0) -> Readouts:
     optimizer = torch.optim.AdamW(readouts.parameters(), RATE, weight_decay=DECAY)
     total = EPOCHS * len(everything)
     bar = tqdm(desc=title, total=total, unit="image", mininterval=1)
+    done = 0
     for epoch in range(EPOCHS):
         for step, (given, counts) in enumerate(batches(everything, epoch, seed)):
-            done = bar.n / total
             warm = min((step + 1) / WARM_UP, 1) if epoch == 0 else 1
             for group in optimizer.param_groups:
-                group["lr"] = RATE * warm * 0.5 * (1 + math.cos(math.pi * done))
+                group["lr"] = RATE * warm * 0.5 * (1 + math.cos(math.pi * done / total))
             loss = surprise(readouts(given), counts)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            done += len(counts)
             bar.update(len(counts))
             bar.set_postfix(bits=f"{float(loss.detach()) / math.log(2):.2f}", refresh=False)
     bar.close()
