@@ -19,8 +19,9 @@ demo: install
 	@cat reports/study/results.md
 	@echo
 	@echo "Pictures:     reports/study/report.html"
-	@echo "Browse:       .venv/bin/salvoc app    (then open http://127.0.0.1:5151)"
-	@echo "Try:          .venv/bin/dvc exp run -S aug.threshold=0.05 && .venv/bin/dvc exp show"
+	@echo "First:        source .venv/bin/activate"
+	@echo "Browse:       salvoc app    (then open http://127.0.0.1:5151)"
+	@echo "Try:          dvc exp run -S aug.threshold=0.05 && dvc exp show --only-changed"
 
 test: install
 	ruff format --check .
