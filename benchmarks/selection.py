@@ -28,17 +28,16 @@ def main(names: list[str]) -> None:
     ids = source.ids("train")
     predictors = {name: attention.predictor(name) for name in names}
 
-    def gaze(id: str) -> dict[str, np.ndarray]:
-        image = read_image(source.image(id))
+    def gaze(image: np.ndarray) -> dict[str, np.ndarray]:
         return {name: maps.normalise(predict(image)) for name, predict in predictors.items()}
 
     def scored(id: str) -> dict[str, float]:
-        saliency = maps.load(SALIENCY / f"{id}.png")
-        size = agreement.grid(*read_image(source.image(id)).shape[:2])
+        image, saliency = read_image(source.image(id)), maps.load(SALIENCY / f"{id}.png")
+        size = agreement.grid(*image.shape[:2])
         seen = torch.from_numpy(maps.scale(saliency, *size))[None]
         return {
             name: float(metrics.iou(seen, torch.from_numpy(maps.scale(map, *size))[None]))
-            for name, map in gaze(id).items()
+            for name, map in gaze(image).items()
         }
 
     rows = tqdm(mapped(lambda: scored, ids), total=len(ids), unit="image")
@@ -51,7 +50,7 @@ def main(names: list[str]) -> None:
         for id in shown:
             image, saliency = read_image(source.image(id)), maps.load(SALIENCY / f"{id}.png")
             row = {"image": pictures.boxed(image, source.annotation(id)), "saliency": pictures.overlay(image, saliency)}
-            columns.append(row | {name: pictures.overlay(image, map) for name, map in gaze(id).items()})
+            columns.append(row | {name: pictures.overlay(image, map) for name, map in gaze(image).items()})
         labels = [f"{id}\nIoU {' / '.join(f'{value:.2f}' for value in iou.loc[id])}" for id in shown]
         pictures.sheet(columns, OUT, labels)
     found = {

@@ -40,13 +40,13 @@ app = typer.Typer(
     help="Build PASCAL VOC variants that push a detector to look where people look, and measure whether it worked.\n\n"
     "`dvc repro` runs the stages in order; each can be run alone from the repository's root, where params.yaml is.",
 )
+STAGES, AROUND = "Stages, in the order of dvc.yaml", "Around the pipeline"
 gaze = typer.Typer(
     no_args_is_help=True, rich_markup_mode="markdown", help="Gaze predictors against people's fixations."
 )
-app.add_typer(gaze, name="gaze", rich_help_panel="Around the pipeline")
+app.add_typer(gaze, name="gaze", rich_help_panel=AROUND)
 Recordings = Annotated[list[Path], typer.Argument(help="Folders laid out as OSIE, Scene or MIT1003.")]
 Name = Annotated[str, typer.Argument(help="none, erasing, inpainting, nontrivial, random or oracle.")]
-STAGES, AROUND = "Stages, in the order of dvc.yaml", "Around the pipeline"
 
 
 @app.command(rich_help_panel=STAGES)

@@ -22,7 +22,7 @@ from scipy.cluster.vq import kmeans2, whiten
 from torch import Tensor
 from tqdm import tqdm
 
-from toolkit import attention, bootstrap, metrics
+from toolkit import agreement, attention, bootstrap, metrics
 from toolkit.attention import deepgaze, recordings
 from toolkit.attention.readout import WEIGHTS, load, mixed
 from toolkit.attention.recordings import Recording, Viewing
@@ -31,7 +31,6 @@ from toolkit.workers import mapped
 from training import gaze
 from training.gaze import View
 
-SIDE = 256  # cells of the grid along an image's longer side
 CENTRE_CELLS, CENTRE_SIGMA = 64, 2  # of a recording's own centre bias; the most likely width for OSIE and Scene
 EVEN = 0.01  # of every density
 FOLDS, CLUSTERS = 5, 3
@@ -41,7 +40,6 @@ RESAMPLES = 1000
 COLUMNS = {
     "ig": "IG bit/fixation", "nss": "NSS", "auc": "AUC-Judd", "sauc": "sAUC", "cc": "CC", "kl": "KL nat", "sim": "SIM"
 }  # fmt: skip
-BY_FIXATION = ("ig", "nss", "auc", "sauc")
 
 Densities = dict[str, np.ndarray]  # by predictor, [h, w] each
 
@@ -61,17 +59,12 @@ class Bench:
 
     def elsewhere(self, number: int, height: int, width: int) -> np.ndarray:
         """The fixations on all other images, laid over this one: counts [height, width]."""
-        return _counted(self.points[self.owner != number], height, width)
+        return agreement.counts(self.points[self.owner != number], height, width)
 
     def centre_bias(self, number: int, height: int, width: int) -> np.ndarray:
         """The density of the fixations on all other images."""
         others = self.elsewhere(number, CENTRE_CELLS, CENTRE_CELLS).astype(np.float64)
         return even(cv2.GaussianBlur(others, (0, 0), CENTRE_SIGMA, borderType=cv2.BORDER_REPLICATE), height, width)
-
-
-def _counted(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    x, y = (np.minimum((points[:, n] * side).astype(np.int64), side - 1) for n, side in enumerate((width, height)))
-    return np.bincount(y * width + x, minlength=height * width).reshape(height, width)
 
 
 def even(density: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -86,26 +79,27 @@ def even(density: np.ndarray, height: int, width: int) -> np.ndarray:
 def grid(viewing: Viewing) -> tuple[int, int, float]:
     """The size at which an image's densities are scored, and the cells of a degree there."""
     width, height = viewing.size
-    factor = SIDE / max(viewing.size)
-    return max(round(height * factor), 1), max(round(width * factor), 1), viewing.degree * factor
+    return *agreement.grid(height, width), viewing.degree * (agreement.SIDE / max(viewing.size))
 
 
-def score(
-    densities: np.ndarray, counts: np.ndarray, centre: np.ndarray, others: np.ndarray, sigma: float
-) -> pd.DataFrame:
-    """Every metric of densities [P, h, w] against one image's fixations, counts [h, w]; a row a density."""
-    maps, fixations = torch.from_numpy(densities), torch.from_numpy(counts)[None]
-    truth = torch.from_numpy(recordings.density(counts, sigma))[None]
-    found: dict[str, Tensor] = {
-        "ig": metrics.information_gain(maps.log(), fixations, torch.from_numpy(centre).log()[None]),
+def at_fixations(
+    densities: np.ndarray, counts: np.ndarray, centre: np.ndarray, others: np.ndarray
+) -> dict[str, Tensor]:
+    """Densities [P, h, w] against fixations, counts [1, h, w] for all of them or [P, h, w]; each metric [P]."""
+    maps, fixations = torch.from_numpy(densities), torch.from_numpy(counts)
+    baseline = torch.from_numpy(centre).log().expand(len(counts), -1, -1)
+    return {
+        "ig": metrics.information_gain(maps.log(), fixations, baseline),
         "nss": metrics.nss(maps, fixations),
         "auc": metrics.auc_judd(maps, fixations),
         "sauc": metrics.shuffled_auc(maps, fixations, torch.from_numpy(others)),
-        "cc": metrics.cc(maps, truth),
-        "kl": metrics.kl(maps, truth),
-        "sim": metrics.sim(maps, truth),
     }
-    return pd.DataFrame({name: values.numpy() for name, values in found.items()})
+
+
+def against_map(densities: np.ndarray, truth: np.ndarray) -> dict[str, Tensor]:
+    """Densities [P, h, w] against the density [h, w] of fixations; each metric [P]."""
+    maps, wanted = torch.from_numpy(densities), torch.from_numpy(truth)[None]
+    return {name: getattr(metrics, name)(maps, wanted) for name in ("cc", "kl", "sim")}
 
 
 def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.DataFrame:
@@ -123,7 +117,9 @@ def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.Data
         centre, others = bench.centre_bias(number, height, across), bench.elsewhere(number, height, across)
         given = {"uniform": np.ones((1, 1)), **predict(id, viewing)}
         scaled = np.stack([*(even(density, height, across) for density in given.values()), centre])
-        rows = score(scaled, counts, centre, others, degree).assign(predictor=[*given, "its centre bias"])
+        scores = at_fixations(scaled, counts[None], centre, others)
+        scores |= against_map(scaled, recordings.density(counts, degree))
+        rows = pd.DataFrame({"predictor": [*given, "its centre bias"]} | {n: s.numpy() for n, s in scores.items()})
         return pd.concat([rows, people(viewing, centre, others, width)]).assign(id=id)
 
     items = list(enumerate(viewings))
@@ -139,21 +135,19 @@ def people(viewing: Viewing, centre: np.ndarray, others: np.ndarray, width: floa
     every second observer against those of the rest.
     """
     height, across, degree = grid(viewing)
-    own = [recordings.counts(viewing, height, across, [n]) for n in range(len(viewing.fixations))]
-    own = [counts for counts in own if counts.any()]
+    own = by_observer(viewing, height, across)
     if len(own) < 4:
         return pd.DataFrame()
-    left_out = [
-        score(foretold(np.sum(own, axis=0) - one, centre, width * degree)[None], one, centre, others, degree)[
-            list(BY_FIXATION)
-        ]
-        for one in own
-    ]
-    halves = [recordings.density(np.sum(own[start::2], axis=0), degree) for start in (0, 1)]
-    a, b = (torch.from_numpy(half)[None] for half in halves)
-    maps = {"cc": metrics.cc(a, b), "kl": metrics.kl(a, b), "sim": metrics.sim(a, b)}
-    mean = pd.concat(left_out).mean().to_dict() | {name: float(value) for name, value in maps.items()}
-    return pd.DataFrame([mean | {"predictor": "people"}])
+    left_out = np.stack([foretold(own.sum(axis=0) - one, centre, width * degree) for one in own])
+    halves = [recordings.density(own[start::2].sum(axis=0), degree) for start in (0, 1)]
+    scores = at_fixations(left_out, own, centre, others) | against_map(halves[0][None], halves[1])
+    return pd.DataFrame([{"predictor": "people"} | {name: float(values.mean()) for name, values in scores.items()}])
+
+
+def by_observer(viewing: Viewing, height: int, width: int) -> np.ndarray:
+    """The fixations of each observer who has any: counts [N, height, width]."""
+    own = [recordings.counts(viewing, height, width, [n]) for n in range(len(viewing.fixations))]
+    return np.array([counts for counts in own if counts.any()]).reshape(-1, height, width)
 
 
 def foretold(counts: np.ndarray, centre: np.ndarray, sigma: float) -> np.ndarray:
@@ -167,11 +161,10 @@ def likeliest_width(bench: Bench) -> float:
     for number, viewing in list(enumerate(bench.recording.viewings.values()))[::10]:
         height, across, degree = grid(viewing)
         centre = bench.centre_bias(number, height, across)
-        own = [recordings.counts(viewing, height, across, [n]) for n in range(len(viewing.fixations))]
-        own = [counts for counts in own if counts.any()]
+        own = by_observer(viewing, height, across)
         for width in WIDTHS if len(own) > 1 else ():
             for one in own:
-                density = foretold(np.sum(own, axis=0) - one, centre, width * degree)
+                density = foretold(own.sum(axis=0) - one, centre, width * degree)
                 gains[width].append(float((np.log2(density) * one).sum() / one.sum()))
     return max(WIDTHS, key=lambda width: float(np.mean(gains[width])) if gains[width] else 0.0)
 

@@ -127,12 +127,8 @@ def features() -> Features:
 
 
 @cache
-def _shipped() -> Readouts:
-    return load(WEIGHTS)
-
-
 def load(path: Path) -> Readouts:
-    """Readouts from their file, in evaluation mode."""
+    """Readouts from their file, in evaluation mode: read once, shared by all threads."""
     tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
     readouts = Readouts(tensors["centre"])
     readouts.load_state_dict(tensors)
@@ -142,4 +138,4 @@ def load(path: Path) -> Readouts:
 @torch.inference_mode()
 def gaze_lite0(image: np.ndarray) -> np.ndarray:
     """The density [h, w] of fixations on an image [H, W, 3] uint8, over cells of about 8 pixels of `SIDE`."""
-    return mixed(_shipped()(features()(prepared(image)[None])))[0].exp().numpy()
+    return mixed(load(WEIGHTS)(features()(prepared(image)[None])))[0].exp().numpy()

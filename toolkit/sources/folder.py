@@ -61,16 +61,16 @@ def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tupl
     if missing:
         return {name: [] for name in splits}, missing
 
+    if len(set(splits.values())) < len(splits):
+        mend = "name two: a test image must not be trained on"
+        same = Problem("data.train and data.test", "are the same split", mend)
+        return {name: [] for name in splits}, [same]
+
     listed: dict[str, list[str]] = {}
     problems: list[Problem] = []
     for name, theirs in splits.items():
         listed[name], faults = _listed(tree, theirs)
         problems += faults
-
-    if len(set(splits.values())) < len(splits):
-        mend = "name two: a test image must not be trained on"
-        same = Problem("data.train and data.test", "are the same split", mend)
-        return {name: [] for name in splits}, [same]
 
     home = Counter(id for ids in listed.values() for id in ids)
     leaks = {id for id, count in home.items() if count > 1}
