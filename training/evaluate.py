@@ -96,12 +96,12 @@ def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Pa
     The sample's splits with a cue are asked another thing: how much the detector looks at it.
     """
     ids, classes = source.ids(split), params.data.classes
-    fixations = agreement.fixations_of(source, attention)
+    plain = split == "test"
+    fixations = agreement.fixations_of(source, attention) if plain else None
     found, rows = [], []
     looking = mapped(lambda: partial(examine, deepcopy(model), source, params), ids)
     for id, (one, map) in zip(ids, tqdm(looking, desc=split, total=len(ids), unit="image", mininterval=1), strict=True):
         found.append(one)
-        plain = split == "test"
         scores = agreement.against(map, attention, id, fixations) if plain else on_cue(map, source, id)
         rows.append({"id": id} | scores)
         if kept:

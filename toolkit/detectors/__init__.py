@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
 from toolkit.detectors import lite0, resnet50
-from toolkit.detectors.checkpoint import load_checkpoint
+from toolkit.detectors.checkpoint import load_checkpoint, present
 from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, sha256
 from toolkit.params import Detector
@@ -62,8 +62,7 @@ def load(settings: Detector, classes: Sequence[str]) -> FasterRCNN:
 
 def fingerprint(settings: Detector) -> str:
     """What makes the base detector the one it is: part of the key under which its maps are stored."""
-    given = Path(settings.checkpoint)
-    file = sha256(given) if settings.weights == "checkpoint" and given.exists() else settings.weights
+    file = sha256(present(Path(settings.checkpoint))) if settings.weights == "checkpoint" else settings.weights
     return digest(settings.name, settings.size, file)
 
 

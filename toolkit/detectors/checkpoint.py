@@ -25,12 +25,9 @@ def load_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> Non
     The heads' rows are matched by class name: a class that the checkpoint does not know keeps its fresh weights.
     """
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(present(path), "pt") as file:
             known = json.loads((file.metadata() or {}).get("classes", "[]"))
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except FileNotFoundError:
-        mend = "`dvc pull` fetches it, `dvc repro base` makes it"
-        raise BadInput(Problem(str(path), "the detector's checkpoint is missing", mend)) from None
     except (SafetensorError, ValueError) as error:
         mend = "fetch or make the checkpoint again"
         raise BadInput(Problem(str(path), f"is not a safetensors checkpoint ({error})", mend)) from None
@@ -40,6 +37,14 @@ def load_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> Non
     except RuntimeError as error:
         mend = "set detector.name to the one it was made with"
         raise BadInput(Problem(str(path), f"is another detector's checkpoint ({error})"[:300], mend)) from None
+
+
+def present(path: Path) -> Path:
+    """The checkpoint's path; raises `BadInput` where it is not there."""
+    if not path.exists():
+        mend = "`dvc pull` fetches it, `dvc repro base` makes it"
+        raise BadInput(Problem(str(path), "the detector's checkpoint is missing", mend))
+    return path
 
 
 def with_classes(state: dict[str, Tensor], model: nn.Module, known: Sequence[str], classes: Sequence[str]) -> None:
