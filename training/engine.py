@@ -10,17 +10,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from toolkit.detectors import device
 from toolkit.files import replacing, seed_of
 from toolkit.params import Solver
 
 Target = dict[str, Tensor]
 SAVE_EVERY = 50  # steps between two states to go on from
 WARM_UP = 50  # steps of rising learning rate, at most a tenth of all
-
-
-def device() -> torch.device:
-    """The GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def collate(items: list[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:

@@ -82,12 +82,12 @@ def build(name: str, source: Tree, attention: Path, arms: Path, params: Params, 
 def models(name: str, arms: Path, params: Params) -> Iterator[FasterRCNN]:
     """The arm's detectors, one a seed."""
     if name == "base":
-        yield detectors.load(params.detector, params.data.classes)
+        yield detectors.load(params.detector, params.data.classes).to(detectors.device())
     else:
         for seed in params.train.seeds:
             weights = str(arms / name / f"seed-{seed}.safetensors")
             arm = params.detector.model_copy(update={"weights": "checkpoint", "checkpoint": weights})
-            yield detectors.load(arm, params.data.classes)
+            yield detectors.load(arm, params.data.classes).to(detectors.device())
 
 
 def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Params, kept: Path | None) -> Run:
@@ -113,7 +113,7 @@ def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Pa
 
 def examine(model: FasterRCNN, source: Tree, params: Params, id: str) -> tuple[Detections, np.ndarray]:
     """What the detector finds in one image and where it looks; one by one, so that none is padded to another's size."""
-    image = to_tensor(read_image(source.image(id))).to(next(model.parameters()).device)
+    image = to_tensor(read_image(source.image(id))).to(detectors.device())
     layer = saliency.layer_of(params.detector, params.saliency)
     if saliency.by_library(params.saliency):
         one, map = predict(model, image), saliency.map_of(model, source, params.saliency, layer, id)

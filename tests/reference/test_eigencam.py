@@ -80,7 +80,7 @@ def test_resnet50_is_torchvision_s_own(tmp_path: Path, monkeypatch: pytest.Monke
     file.parent.mkdir(parents=True)
     frozen = {name: tensor for name, tensor in some.state_dict().items() if "num_batches" not in name}
     torch.save(frozen, file)
-    theirs = fasterrcnn_resnet50_fpn(weights=resnet50.COCO).eval()
+    theirs = fasterrcnn_resnet50_fpn(weights=resnet50.COCO).eval().to(memory_format=torch.channels_last)
     ours = detectors.load(
         Detector(name="fasterrcnn_resnet50_fpn", weights="coco", checkpoint="none", size=800), ["dog", "unheard-of"]
     )

@@ -57,7 +57,12 @@ def load(settings: Detector, classes: Sequence[str]) -> FasterRCNN:
     elif not made.imagenet:
         mend = "use coco or checkpoint, or the detector fasterrcnn_lite0"
         raise BadInput(Problem("detector.weights", f"{settings.name} has no ImageNet weights of its own", mend))
-    return model.eval()
+    return model.eval().to(memory_format=torch.channels_last)  # a quarter faster on CPUs, and what tensor cores want
+
+
+def device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def fingerprint(settings: Detector) -> str:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,11 @@ from toolkit import detectors, maps
 from toolkit.errors import BadInput, Problem
 from toolkit.files import Store, digest, link, read_image, sha256, write
 from toolkit.params import Detector, Saliency
-from toolkit.saliency.eigencam import eigencam
+from toolkit.saliency.eigencam import begun, eigencam, finished
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
-VERSION = 1  # raise it when a method's result changes, so that stored maps are made again
+VERSION = 2  # raise it when a method's result changes, so that stored maps are made again
 
 
 def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str], out: Path) -> None:
@@ -56,17 +57,19 @@ def maps_of(
     differently in a batch of another size: it takes images one by one, so that a map is the same to the last bit
     whatever else is computed.
     """
-    if layer not in dict(model.named_modules()):
+    explained = model.named_modules() if by_library(settings) else model.backbone.named_modules(prefix="backbone")
+    if layer not in dict(explained):
         raise BadInput(Problem("saliency.layer", f"the detector has no module {layer!r}", "use `default`"))
-    if torch.cuda.is_available() and not by_library(settings):
-        yield from _in_batches(model.cuda(), tree, ids, settings.batch, layer)
+    model = model.to(detectors.device())
+    if detectors.device().type == "cuda" and not by_library(settings):
+        yield from _in_batches(model, tree, ids, settings.batch, layer)
     else:
         yield from zip(ids, mapped(lambda: partial(map_of, deepcopy(model), tree, settings, layer), ids), strict=True)
 
 
 def map_of(model: FasterRCNN, tree: Tree, settings: Saliency, layer: str, id: str) -> np.ndarray:
     """The map of one image."""
-    image = to_tensor(read_image(tree.image(id)))
+    image = to_tensor(read_image(tree.image(id))).to(detectors.device())
     if by_library(settings):
         from toolkit.saliency.library import library_cam  # pytorch-grad-cam brings scikit-learn: seconds to import
 
@@ -82,16 +85,32 @@ def by_library(settings: Saliency) -> bool:
 def _in_batches(
     model: FasterRCNN, tree: Tree, ids: Sequence[str], at_once: int, layer: str
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """On a GPU, batches of one size each, so that no image is padded to another's."""
+    """On a GPU, batches of one size each, so that no image is padded to another's.
+
+    The CPU's threads decode what comes next, and a batch's maps are fetched once the next batch is under way: the GPU
+    never waits for either.
+    """
     by_size: dict[tuple[int, int], list[str]] = defaultdict(list)
     for id in ids:
         with Image.open(tree.image(id)) as image:
             by_size[image.size].append(id)
-    for same in by_size.values():
-        for start in range(0, len(same), at_once):
-            batch = same[start : start + at_once]
-            images = [to_tensor(read_image(tree.image(id))).cuda() for id in batch]
-            yield from zip(batch, eigencam(model, images, layer), strict=True)
+    batches = [same[i : i + at_once] for same in by_size.values() for i in range(0, len(same), at_once)]
+    decoded = mapped(lambda: partial(_pinned, tree), (id for batch in batches for id in batch))
+    last = None
+    for batch in batches:
+        images = [image.to(detectors.device(), non_blocking=True) for image in islice(decoded, len(batch))]
+        grids = begun(model, [image.permute(2, 0, 1).float() / 255 for image in images], layer)
+        if last:
+            yield from zip(last[0], finished(last[1]), strict=True)
+        last = batch, grids
+    if last:
+        yield from zip(last[0], finished(last[1]), strict=True)
+
+
+def _pinned(tree: Tree, id: str) -> Tensor:
+    """An image [H, W, 3] uint8, where a GPU can fetch it while the CPU goes on."""
+    image = torch.from_numpy(read_image(tree.image(id)).copy())
+    return image.pin_memory() if torch.cuda.is_available() else image
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

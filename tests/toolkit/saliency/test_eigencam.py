@@ -13,8 +13,8 @@ from toolkit import detectors, maps, saliency
 from toolkit.errors import BadInput
 from toolkit.files import sha256
 from toolkit.params import Params
-from toolkit.saliency import to_tensor
-from toolkit.saliency.eigencam import _cover, eigencam, look, oriented, projection
+from toolkit.saliency import _in_batches, to_tensor
+from toolkit.saliency.eigencam import _cover, eigencam, leading, look, oriented, projection
 from toolkit.voc import VOC_CLASSES, Tree
 
 LAYER = "backbone.body.blocks.4"
@@ -40,6 +40,17 @@ def test_the_projection_is_the_first_principal_component_s(channels: int, cells:
         _, _, directions = np.linalg.svd(flat, full_matrices=False)
         expected = (flat @ directions[0]).reshape(cells)
         assert min(np.abs(found.numpy() - expected).max(), np.abs(found.numpy() + expected).max()) < 1e-8
+
+
+@pytest.mark.parametrize("second", [0.0, 0.5, 0.95])
+def test_the_leading_eigenvector_of_a_large_matrix(second: float) -> None:
+    rng = torch.Generator().manual_seed(1)
+    axes, _ = torch.linalg.qr(torch.randn(2, 400, 400, generator=rng, dtype=torch.float64))
+    spectrum = torch.cat([torch.tensor([1.0, second]), 0.5 * torch.rand(398, generator=rng)]).double() * 7
+    gram = axes * spectrum @ axes.transpose(1, 2)
+    value, vector = leading(gram)
+    assert torch.allclose(value, torch.full((2,), 7.0, dtype=torch.float64))
+    assert ((vector * axes[..., 0]).sum(1).abs() > 1 - 1e-6).all()
 
 
 def test_constant_activations_have_an_empty_projection() -> None:
@@ -76,7 +87,9 @@ def test_images_of_two_sizes_are_refused(model: FasterRCNN) -> None:
         eigencam(model, photos(1) + photos(1, 96, 120), LAYER)
 
 
-@pytest.mark.parametrize("layer", ["backbone.body.blocks.2", LAYER, "backbone.body.blocks.6"])
+@pytest.mark.parametrize(
+    "layer", ["backbone.body.blocks.2", LAYER, "backbone.body.blocks.6", "backbone.fpn.layer_blocks.1"]
+)
 def test_any_layer_can_be_explained(model: FasterRCNN, layer: str) -> None:
     (map,) = eigencam(model, photos(1), layer)
     assert map.min() == 0
@@ -113,7 +126,18 @@ def test_no_stored_map_depends_on_batch_size_or_threads(
         assert maps.load(workplace / "out" / f"{id}.png").max() == 1
 
 
-def test_an_unknown_layer_is_refused(sample: Tree, settings: Params, workplace: Path) -> None:
-    bad = settings.saliency.model_copy(update={"layer": "backbone.blocks"})
+def test_a_gpu_s_batches_give_the_maps_of_single_images(model: FasterRCNN, sample: Tree, settings: Params) -> None:
+    """The way of the GPU, walked on what there is."""
+    ids = sample.all_ids()
+    for id, map in _in_batches(model.to(detectors.device()), sample, ids, 5, LAYER):
+        alone = saliency.map_of(model, sample, settings.saliency, LAYER, id)
+        assert np.abs(map - alone).max() < 1e-3  # but for rounding
+        ids.remove(id)
+    assert not ids
+
+
+@pytest.mark.parametrize("layer", ["backbone.blocks", "rpn.head.conv"])
+def test_an_unknown_layer_is_refused(sample: Tree, settings: Params, workplace: Path, layer: str) -> None:
+    bad = settings.saliency.model_copy(update={"layer": layer})
     with pytest.raises(BadInput, match=r"saliency\.layer"):
         saliency.build(sample, settings.detector, bad, VOC_CLASSES, workplace / "out")

@@ -1,0 +1,119 @@
+"""python -m benchmarks.eigencam: the study's saliency maps by salvoc and by pytorch-grad-cam, side by side.
+
+Both explain the same layer of the same Faster R-CNN (ResNet-50 FPN, 800 px) for the same photographs; the library gets
+it as torchvision builds it, salvoc in channels_last, as it loads it. `ratio` is the library's time for an image over
+salvoc's, `projection` the same for the principal component alone. `of_backbone` is salvoc's whole time over that of the
+backbone alone (in channels_last: the faster way). `stage` has images from the disk to maps, as the stage makes them, on
+all cores or the GPU, beside decoding alone.
+"""
+
+import statistics
+import tempfile
+from collections import defaultdict
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import typer
+from PIL import Image
+from pytorch_grad_cam import EigenCAM
+from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
+from torchvision.models.detection import FasterRCNN
+from tqdm import tqdm
+
+from benchmarks.photographs import Count, Folder, photographs
+from benchmarks.timing import Device, report, rounded, seconds, use
+from toolkit import detectors, saliency
+from toolkit.detectors import resnet50
+from toolkit.errors import BadInput
+from toolkit.files import read_image
+from toolkit.params import Saliency
+from toolkit.saliency import to_tensor
+from toolkit.saliency.eigencam import eigencam, explain, projection
+from toolkit.saliency.library import Batched
+from toolkit.voc import VOC_CLASSES, Tree
+from toolkit.workers import mapped
+
+LAYER = "backbone.body.layer4"
+REPEATED = 16  # times that a GPU is shown each photograph: enough to keep it at work
+
+
+def main(device: Device = "cpu", images: Count = 6, folder: Folder = None) -> None:
+    """EigenCAM by salvoc and by pytorch-grad-cam.
+
+    Examples: `python -m benchmarks.eigencam`, `python -m benchmarks.eigencam --device cuda`
+    """
+    use(device)
+    model, weights = detector()
+    plain = deepcopy(model).to(memory_format=torch.contiguous_format)
+    shown = photographs(folder, images)
+    times: dict[str, list[float]] = defaultdict(list)
+    cosines = []
+    for image in tqdm([to_tensor(image).to(device) for image in shown], unit="image"):
+        batch = model.transform([image])[0].tensors
+        times["salvoc"].append(seconds(partial(eigencam, model, [image], LAYER)))
+        times["library"].append(seconds(partial(_library, plain, image), repeats=1))
+        with torch.inference_mode():
+            times["backbone"].append(seconds(partial(model.backbone, batch)))
+            activations = explain(model, [image], LAYER).activations
+            times["projection"].append(seconds(partial(projection, activations)))
+            there = activations.cpu().numpy()
+            times["library_projection"].append(seconds(partial(get_2d_projection, there), repeats=1))
+        ours, theirs = projection(activations)[0].cpu().numpy().ravel(), get_2d_projection(there)[0].ravel()
+        cosines.append(abs(ours @ theirs) / np.linalg.norm(ours) / np.linalg.norm(theirs))
+    each = {name: statistics.mean(some) for name, some in times.items()}
+    decoded, made = _stage(model, shown, device)
+    report(
+        "eigencam",
+        detector=f"fasterrcnn_resnet50_fpn, 800 px, {weights} weights",
+        images=len(shown),
+        salvoc_s=rounded(each["salvoc"]),
+        library_s=rounded(each["library"]),
+        ratio=rounded(each["library"] / each["salvoc"]),
+        backbone_s=rounded(each["backbone"]),
+        of_backbone=rounded(each["salvoc"] / each["backbone"]),
+        projection={
+            "salvoc_s": rounded(each["projection"]),
+            "library_s": rounded(each["library_projection"]),
+            "ratio": rounded(each["library_projection"] / each["projection"]),
+        },
+        lowest_cosine=round(float(min(cosines)), 8),
+        stage={"decode_s": rounded(decoded), "maps_s": rounded(made), "ratio": rounded(each["library"] / made)},
+    )
+
+
+def detector() -> tuple[FasterRCNN, str]:
+    """The study's detector; without its COCO weights it costs as much."""
+    torch.manual_seed(0)
+    model, weights = resnet50.build(len(VOC_CLASSES), 800), "COCO"
+    try:
+        resnet50.load_coco(model, VOC_CLASSES)
+    except BadInput:
+        weights = "random"
+    return model.eval().to(memory_format=torch.channels_last).to(detectors.device()), weights
+
+
+def _library(model: FasterRCNN, image: torch.Tensor) -> np.ndarray:
+    """The library's map, made as its users make it."""
+    with EigenCAM(Batched(model), [model.get_submodule(LAYER)]) as cam:
+        return cam(image[None], targets=[lambda found: torch.zeros(())])
+
+
+def _stage(model: FasterRCNN, images: list[np.ndarray], device: str) -> tuple[float, float]:
+    """Seconds an image from JPEG files: decoding alone, and all that makes maps, both on all cores."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Tree(Path(folder))
+        ids = [f"{n:05}" for n in range(len(images) * (REPEATED if device == "cuda" else 1))]
+        for n, id in enumerate(ids):
+            tree.image(id).parent.mkdir(exist_ok=True)
+            Image.fromarray(images[n % len(images)]).save(tree.image(id), quality=90)
+        settings = Saliency(method="eigencam", layer=LAYER, sign="objectness", batch=16)
+        decode = seconds(lambda: list(mapped(lambda: read_image, map(tree.image, ids))))
+        make = seconds(lambda: list(saliency.maps_of(model, tree, ids, settings, LAYER)), repeats=1)
+        return decode / len(ids), make / len(ids)
+
+
+if __name__ == "__main__":
+    typer.run(main)

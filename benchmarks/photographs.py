@@ -1,0 +1,43 @@
+"""Real photographs to measure on: those that scikit-image and scikit-learn carry, or a folder's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import skimage.data
+import sklearn.datasets
+import torch
+import typer
+
+from toolkit import detectors, maps, params
+from toolkit.files import read_image
+from toolkit.saliency import layer_of, to_tensor
+from toolkit.saliency.eigencam import eigencam
+from toolkit.variants.regions import most_salient
+
+Folder = Annotated[Path | None, typer.Option(help="A folder of .jpg photographs in place of the packages'.")]
+Count = Annotated[int, typer.Option("--images", help="How many photographs.")]
+
+
+def photographs(folder: Path | None, count: int) -> list[np.ndarray]:
+    """The first `count`, [H, W, 3] uint8 of any sizes."""
+    if folder:
+        found = [read_image(path) for path in sorted(folder.glob("*.jpg"))[:count]]
+    else:
+        makers = (skimage.data.coffee, skimage.data.chelsea, skimage.data.rocket, skimage.data.astronaut)
+        found = [*sklearn.datasets.load_sample_images().images, *(make() for make in makers)][:count]
+    if len(found) < count:
+        raise SystemExit(f"{folder or 'the packages'}: only {len(found)} photographs, --images wants {count}")
+    return found
+
+
+def most_salient_parts(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The hole that a variant would make in each, [H, W] bool: the most salient part, of the sample's detector."""
+    settings = params.load("presets/sample.yaml")
+    model, holes = detectors.load(settings.detector, settings.data.classes), []
+    for image in images:
+        with torch.inference_mode():
+            (map,) = eigencam(model, [to_tensor(image)], layer_of(settings.detector, settings.saliency))
+        holes.append(most_salient(maps.scale(map, *image.shape[:2]), settings.aug.erase_percent))
+    return holes
