@@ -22,9 +22,7 @@ def shrunk(settings: Params) -> Params:
             "sample": settings.sample.model_copy(update={"size": 96, "train": 8, "test": 4, "cue": cue}),
             "detector": settings.detector.model_copy(update={"size": 96}),
             "base": settings.base.model_copy(update={"steps": 2, "batch": 2}),
-            "aug": settings.aug.model_copy(
-                update={"threshold": 0.4, "inpaint": settings.aug.inpaint.model_copy(update={"iterations": 3})}
-            ),
+            "aug": settings.aug.model_copy(update={"threshold": 0.4}),
             "train": settings.train.model_copy(update={"steps": 3, "batch": 2}),
             "evaluate": settings.evaluate.model_copy(update={"resamples": 20}),
         }

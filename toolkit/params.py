@@ -76,9 +76,9 @@ class Saliency(Section):
     batch: Count
 
 
-class Dip(Section):
+class Inpaint(Section):
     engine: Literal["dip", "telea"]
-    iterations: Count
+    preset: Literal["fast", "study"]
 
 
 class Aug(Section):
@@ -86,7 +86,7 @@ class Aug(Section):
     against: Literal["known", "human", "gaze"]
     erase_percent: Annotated[float, Field(gt=0, lt=100)]
     seed: int
-    inpaint: Dip
+    inpaint: Inpaint
     policy: Literal["v0", "v1", "v2", "v3"]
     engine: Literal["torchvision", "imgaug"]
 

@@ -19,7 +19,6 @@ SHRUNK = {
     "sample.train": 16,
     "sample.test": 4,
     "aug.threshold": 0.4,
-    "aug.inpaint.iterations": 30,
     "variants": ["none", "erasing", "inpainting"],
     "train.seeds": [1, 2],
     "train.steps": 3,

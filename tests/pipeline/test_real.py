@@ -15,7 +15,6 @@ PHOTOGRAPHS = {
     "detector.weights": "imagenet",
     "detector.size": 256,
     "aug.threshold": 0.2,
-    "aug.inpaint.iterations": 20,
     "variants": ["none", "inpainting", "nontrivial"],
     "train.steps": 3,
     "train.batch": 2,

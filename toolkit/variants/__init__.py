@@ -1,9 +1,9 @@
 """Variants: complete VOC datasets made from the source by one rule each, of which only train images may differ."""
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,6 @@ from toolkit.voc import Tree
 
 NAMES = ("none", *RULES)
 VERSION = 1  # raise it when a rule's result changes, so that stored images are made again
-BATCH = 2 * (os.cpu_count() or 1)  # images in memory at a time: enough to keep every core at work
 EVERY_TRAIN_IMAGE = ("nontrivial", "oracle")  # rules that do not ask where the detector looked
 PARTS = {"object": OBJECT, "cue": CUE, "background": 0}
 
@@ -43,14 +42,13 @@ def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug:
     store = Store(f"variants/{name}")
     records = {id: store.path(_key(name, source, saliency, id, aug), ".json") for id in ids}
     missing = [id for id in ids if not records[id].exists()]
-    bar = tqdm(desc=name, total=len(ids), initial=len(ids) - len(missing), unit="image", mininterval=1)
-    for start in range(0, len(missing), BATCH):
-        some = missing[start : start + BATCH]
-        originals = [_read(source, saliency, id, seed_of(aug.seed, name, id)) for id in some]
-        for id, original, changed in zip(some, originals, RULES[name](originals, aug), strict=True):
+    if missing:
+        bar = tqdm(desc=name, total=len(ids), initial=len(ids) - len(missing), unit="image", mininterval=1)
+        originals, taken = tee(_read(source, saliency, id, seed_of(aug.seed, name, id)) for id in missing)
+        for id, original, changed in zip(missing, originals, RULES[name](taken, aug), strict=True):
             _keep(records[id], original, changed)
-        bar.update(len(some))
-    bar.close()
+            bar.update()
+        bar.close()
     _assemble(source, records, Tree(out))
     about = _about(name, source, records, aug)
     write(out / "variant.json", json.dumps(about, indent=2) + "\n")

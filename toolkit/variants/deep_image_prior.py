@@ -8,8 +8,12 @@ After Ulyanov, Vedaldi and Lempitsky, CVPR 2018 (arXiv 1711.10925), made small e
 - As in the paper, the input is jittered in each step and the result is a moving average of the outputs.
 - At full size the fill is shifted smoothly so that it meets the known pixels at the hole's edge: Poisson image editing
   (Perez et al. 2003).
+- A GPU fits many images' networks at once, as groups of one.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
@@ -18,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+ITERATIONS = 75
 SIDE = 48  # pixels
 CONTEXT = 0.5  # on each side of the hole's bounding box, as a part of its longer side
 CHANNELS = (32, 32, 24, 16)  # of the scales' features, coarse to fine; each scale is twice as large as the one before
@@ -31,14 +36,37 @@ SLOPE = 0.2  # of the leaky ReLU
 SWEEPS = 20  # of Jacobi's method on each level of the smooth extension
 
 
-def fill(image: np.ndarray, hole: np.ndarray, seed: int, iterations: int, device: str = "cpu") -> np.ndarray:
-    """The image [H, W, 3] uint8 with its hole [H, W] bool filled; neither empty nor whole may the hole be."""
-    around = _around(hole)
-    pixels, known = image[around].astype(np.float32), ~hole[around]
-    guess = _fit(pixels, known, seed, iterations, device)
-    guess += extend(pixels - guess, known)
-    filled = image.copy()
-    filled[around][~known] = np.rint(guess.clip(0, 255)).astype(np.uint8)[~known]
+@dataclass(frozen=True)
+class Crop:
+    """A hole and what lies around it: as it is, and as the network is fitted to it."""
+
+    where: tuple[slice, slice]
+    pixels: np.ndarray  # [H, W, 3] float32 in 0..255
+    known: np.ndarray  # [H, W] bool
+    target: Tensor  # [3, h, w] in 0..1
+    weight: Tensor  # [h, w] the known part of each pixel, 0..1
+
+
+def fill(
+    images: Sequence[np.ndarray],
+    holes: Sequence[np.ndarray],
+    seeds: Sequence[int],
+    iterations: int = ITERATIONS,
+    device: str = "cpu",
+) -> list[np.ndarray]:
+    """The images [H, W, 3] uint8 with their holes [H, W] bool filled; neither empty nor whole may a hole be."""
+    crops = [_crop(image, hole) for image, hole in zip(images, holes, strict=True)]
+    alike = defaultdict(list)
+    for number, crop in enumerate(crops):
+        alike[crop.target.shape].append(number)
+    filled = [image.copy() for image in images]
+    for numbers in alike.values():
+        guesses = _fit([crops[n] for n in numbers], [seeds[n] for n in numbers], iterations, device)
+        for n, small in zip(numbers, guesses, strict=True):
+            pixels, known = crops[n].pixels, crops[n].known
+            guess = cv2.resize(small, known.shape[::-1], interpolation=cv2.INTER_CUBIC) * 255
+            guess += extend(pixels - guess, known)
+            filled[n][crops[n].where][~known] = np.rint(guess.clip(0, 255)).astype(np.uint8)[~known]
     return filled
 
 
@@ -63,6 +91,16 @@ def extend(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(known[..., None], values, spread)
 
 
+def _crop(image: np.ndarray, hole: np.ndarray) -> Crop:
+    where = _around(hole)
+    pixels, known = image[where].astype(np.float32), ~hole[where]
+    step = 2 ** (len(CHANNELS) - 1)
+    scale = min(1, SIDE / max(known.shape))
+    height, width = (max(1, round(length * scale / step)) * step for length in known.shape)
+    small, weight = _shrink(pixels / 255, known, height, width)
+    return Crop(where, pixels, known, torch.from_numpy(small).permute(2, 0, 1), torch.from_numpy(weight))
+
+
 def _around(hole: np.ndarray) -> tuple[slice, slice]:
     """The hole's bounding box and its context, cut at the image's edges."""
     rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
@@ -79,31 +117,32 @@ def _shrink(values: np.ndarray, known: np.ndarray, height: int, width: int) -> t
     return sums / np.maximum(weight, 1e-6)[..., None], weight
 
 
-def _fit(pixels: np.ndarray, known: np.ndarray, seed: int, iterations: int, device: str) -> np.ndarray:
-    """What a network fitted to the known pixels shows everywhere; [H, W, 3] float32 in 0..255, as `pixels`."""
-    height, width = known.shape
-    step = 2 ** (len(CHANNELS) - 1)
-    scale = min(1, SIDE / max(height, width))
-    rows, columns = (max(1, round(length * scale / step)) for length in (height, width))
-    small, weight = _shrink(pixels / 255, known, rows * step, columns * step)
-    target = torch.from_numpy(small).permute(2, 0, 1)[None].to(device)
-    part = torch.from_numpy(weight / (3 * weight.sum())).to(device)
+def _fit(crops: Sequence[Crop], seeds: Sequence[int], iterations: int, device: str) -> list[np.ndarray]:
+    """What a network fitted to each crop's known pixels shows everywhere, [h, w, 3] float32 in 0..1.
 
-    rng = torch.Generator().manual_seed(seed)
-    inputs = [_input(rows * 2**n, columns * 2**n, NOISE + (0 if n else START), rng) for n in range(len(CHANNELS))]
-    parameters = _parameters(rng, device)
+    The B crops are of one size; their networks share nothing but the kernels' launches.
+    """
+    target = torch.stack([crop.target for crop in crops]).contiguous(memory_format=torch.channels_last).to(device)
+    part = torch.stack([crop.weight / (3 * crop.weight.sum()) for crop in crops])[:, None].to(device)
+    rows, columns = (length // 2 ** (len(CHANNELS) - 1) for length in target.shape[-2:])
+    rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
+    inputs = [
+        torch.cat([_input(rows * 2**n, columns * 2**n, NOISE + (0 if n else START), rng) for rng in rngs])
+        for n in range(len(CHANNELS))
+    ]
+    each = zip(*(_parameters(rng) for rng in rngs), strict=True)
+    parameters = [torch.cat(one).to(device).requires_grad_() for one in each]
     optimiser = torch.optim.Adam(parameters, lr=RATE, fused=True)
     finer = [fed.to(device) for fed in inputs[1:]]
     mean = torch.zeros_like(target)
     for count in range(1, iterations + 1):
-        jittered = inputs[0] + JITTER * torch.randn(inputs[0].shape, generator=rng)
-        shown = _network([jittered.to(device), *finer], parameters)
+        jittered = inputs[0] + JITTER * torch.cat([torch.randn(inputs[0][:1].shape, generator=rng) for rng in rngs])
+        shown = _network([jittered.to(device, non_blocking=True), *finer], parameters)
         optimiser.zero_grad()
         ((shown - target).square() * part).sum().backward()
         optimiser.step()
         mean.lerp_(shown.detach(), 1 / min(count, MEMORY))
-    guess = mean[0].permute(1, 2, 0).contiguous().cpu().numpy()
-    return cv2.resize(guess, (width, height), interpolation=cv2.INTER_CUBIC) * 255
+    return list(mean.permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
 
 def _input(rows: int, columns: int, noise: int, rng: torch.Generator) -> Tensor:
@@ -113,24 +152,29 @@ def _input(rows: int, columns: int, noise: int, rng: torch.Generator) -> Tensor:
     return fed[None].contiguous(memory_format=torch.channels_last)
 
 
-def _parameters(rng: torch.Generator, device: str) -> list[Tensor]:
+def _parameters(rng: torch.Generator) -> list[Tensor]:
     """Weight and bias of each scale's 3x3 convolution and of the last, 1x1; uniform within 1 / sqrt(inputs)."""
     shapes = [(out, before + 2 + NOISE, 3, 3) for before, out in pairwise((START, *CHANNELS))]
     parameters = []
     for shape in [*shapes, (3, CHANNELS[-1], 1, 1)]:
         bound = float(np.prod(shape[1:])) ** -0.5
-        for size in (shape, shape[:1]):
-            parameters.append((2 * torch.rand(size, generator=rng) - 1).mul(bound).to(device).requires_grad_())
+        parameters += [(2 * torch.rand(size, generator=rng) - 1).mul(bound) for size in (shape, shape[:1])]
     return parameters
 
 
 def _network(inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
-    """From what the scales are fed to an image [1, 3, H, W] in 0..1."""
+    """From what the scales are fed, [B, C, h, w] each, to images [B, 3, H, W] in 0..1, each by its own parameters."""
     features = inputs[0]
     for scale, fed in enumerate(inputs):
         if scale:
             features = torch.cat([functional.interpolate(features, scale_factor=2.0, mode="nearest"), fed], dim=1)
-        weight, bias = parameters[2 * scale : 2 * scale + 2]
-        features = functional.leaky_relu(functional.conv2d(features, weight, bias, padding=1), SLOPE)
-    weight, bias = parameters[-2:]
-    return functional.conv2d(features, weight, bias).sigmoid()
+        features = functional.leaky_relu(_grouped(features, *parameters[2 * scale : 2 * scale + 2]), SLOPE)
+    return _grouped(features, *parameters[-2:]).sigmoid()
+
+
+def _grouped(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Each of B images [B, C, h, w] convolved with its own part of weight [B * D, C, k, k] and bias: [B, D, h, w]."""
+    count, _, height, width = features.shape
+    merged = features.reshape(1, -1, height, width)
+    made = functional.conv2d(merged, weight, bias, padding=weight.shape[-1] // 2, groups=count)
+    return made.reshape(count, -1, height, width)

@@ -1,52 +1,69 @@
 """Fill a hole in an image from what surrounds it: with Deep Image Prior, as the study did, or OpenCV's Telea."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 
-from toolkit.variants import deep_image_prior
+from toolkit.params import Inpaint
+from toolkit.variants import deep_image_prior, study_prior
 from toolkit.workers import mapped
 
 RADIUS = 3  # pixels that Telea looks around
+AT_ONCE = 128  # images that a GPU fills side by side
 
 
-def inpaint(
-    images: Sequence[np.ndarray],
-    holes: Sequence[np.ndarray],
-    seeds: Sequence[int],
-    engine: Literal["dip", "telea"],
-    iterations: int,
-    device: str = "cpu",
-) -> list[np.ndarray]:
-    """Fill each image's hole; every pixel outside it stays as it was.
+class Holed(NamedTuple):
+    """An image [H, W, 3] uint8 RGB, its hole [H, W] bool, True where to fill, and the seed of what fills it."""
 
-    `images` are [H, W, 3] uint8 RGB of any sizes, `holes` [H, W] bool, True where to fill; `iterations`, `seeds` and
-    `device` matter to `dip` only. On one machine a result depends on its own image, hole and seed alone, to the last
-    bit: not on the other images, their order or the number of threads. Raises ValueError where a hole leaves nothing
-    to fill it from.
+    image: np.ndarray
+    hole: np.ndarray
+    seed: int
+
+
+def inpaint(work: Iterable[Holed], settings: Inpaint, device: str = "cpu") -> Iterator[np.ndarray]:
+    """Each image with its hole filled, in order; every pixel outside it stays as it was.
+
+    Images may be of any sizes, and are taken as they are needed. On a CPU a result depends on its own image, hole and
+    seed alone, to the last bit: not on the other images, their order or (but for the preset `study`) the number of
+    threads. Raises ValueError where a hole leaves nothing to fill it from.
     """
-    for index, (image, hole) in enumerate(zip(images, holes, strict=True)):
+
+    def alone(one: Holed) -> np.ndarray:
+        return _filled([one], settings, device)[0]
+
+    if settings.engine == "dip" and settings.preset == "study":
+        yield from map(alone, work)  # so large a network keeps every core at work by itself
+    elif settings.engine == "telea" or device == "cpu":
+        yield from mapped(lambda: alone, work)
+    else:
+        rest = iter(work)
+        while some := list(islice(rest, AT_ONCE)):
+            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+                filled = _filled(some, settings, device)
+            yield from filled
+
+
+def _filled(work: Sequence[Holed], settings: Inpaint, device: str) -> list[np.ndarray]:
+    """The images with their holes, of which some may be empty, filled side by side."""
+    for image, hole, _ in work:
         if hole.shape != image.shape[:2]:
-            raise ValueError(f"hole {index} is {hole.shape}, its image {image.shape[:2]}")
+            raise ValueError(f"the hole is {hole.shape}, its image {image.shape[:2]}")
         if hole.all():
-            raise ValueError(f"hole {index} covers the whole image")
-
-    def fill(item: tuple[np.ndarray, np.ndarray, int]) -> np.ndarray:
-        image, hole, seed = item
-        if not hole.any():
-            return image.copy()
-        if engine == "telea":
-            filled = telea(image, hole)
-        else:
-            filled = deep_image_prior.fill(image, hole, seed, iterations, device)
-        return np.where(hole[..., None], filled, image)
-
-    deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-    with deterministic:
-        return list(mapped(lambda: fill, zip(images, holes, seeds, strict=True)))
+            raise ValueError("the hole covers the whole image")
+    holed = [one for one in work if one.hole.any()]
+    if settings.engine == "telea":
+        filled = [telea(image, hole) for image, hole, _ in holed]
+    elif settings.preset == "study":
+        filled = [study_prior.fill(*one, device=device) for one in holed]
+    else:
+        columns = ([one.image for one in holed], [one.hole for one in holed], [one.seed for one in holed])
+        filled = deep_image_prior.fill(*columns, device=device)
+    rest = iter(filled)
+    return [np.where(one.hole[..., None], next(rest), one.image) if one.hole.any() else one.image for one in work]
 
 
 def telea(image: np.ndarray, hole: np.ndarray) -> np.ndarray:

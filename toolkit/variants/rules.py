@@ -3,8 +3,9 @@
 To add one, write it here, name it in `RULES` and say in `DEPENDS` which settings its result depends on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import tee
 
 import numpy as np
 
@@ -35,47 +36,52 @@ class Changed:
     region: np.ndarray
 
 
-Rule = Callable[[Sequence[Original], Aug], list[Changed]]
+Rule = Callable[
+    [Iterable[Original], Aug], Iterator[Changed]
+]  # one by one: memory stays small, and what is done is kept
 
 
-def erasing(originals: Sequence[Original], settings: Aug) -> list[Changed]:
+def erasing(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
     """The most salient pixels black."""
-    regions = [most_salient(o.saliency, settings.erase_percent) for o in originals]
-    return [Changed(erase(o.image, r), o.xml, r) for o, r in zip(originals, regions, strict=True)]
+    for o in originals:
+        region = most_salient(o.saliency, settings.erase_percent)
+        yield Changed(erase(o.image, region), o.xml, region)
 
 
-def inpainting(originals: Sequence[Original], settings: Aug) -> list[Changed]:
+def inpainting(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
     """The most salient pixels filled from their surroundings."""
-    from toolkit.variants.inpainting import inpaint  # torch takes seconds to import: only those who need it wait
+    from toolkit.detectors import device  # torch takes seconds to import: only those who need it wait
+    from toolkit.variants.inpainting import Holed, inpaint
 
-    regions = [most_salient(o.saliency, settings.erase_percent) for o in originals]
-    images, seeds = [o.image for o in originals], [o.seed for o in originals]
-    filled = inpaint(images, regions, seeds, settings.inpaint.engine, settings.inpaint.iterations)
-    return [Changed(image, o.xml, r) for image, o, r in zip(filled, originals, regions, strict=True)]
+    originals, ahead = tee(originals)
+    work, kept = tee(Holed(o.image, most_salient(o.saliency, settings.erase_percent), o.seed) for o in ahead)
+    filled = inpaint(work, settings.inpaint, device().type)
+    for image, o, one in zip(filled, originals, kept, strict=True):
+        yield Changed(image, o.xml, one.hole)
 
 
-def random(originals: Sequence[Original], settings: Aug) -> list[Changed]:
+def random(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
     """The control: as much erased, in the same shape, elsewhere."""
-    regions = [elsewhere(most_salient(o.saliency, settings.erase_percent), o.seed) for o in originals]
-    return [Changed(erase(o.image, r), o.xml, r) for o, r in zip(originals, regions, strict=True)]
+    for o in originals:
+        region = elsewhere(most_salient(o.saliency, settings.erase_percent), o.seed)
+        yield Changed(erase(o.image, region), o.xml, region)
 
 
-def oracle(originals: Sequence[Original], settings: Aug) -> list[Changed]:
+def oracle(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
     """The upper bound, on the sample: exactly the cue's pixels black."""
-    regions = [o.mask == CUE if o.mask is not None else np.zeros(o.image.shape[:2], bool) for o in originals]
-    return [Changed(erase(o.image, r), o.xml, r) for o, r in zip(originals, regions, strict=True)]
+    for o in originals:
+        region = o.mask == CUE if o.mask is not None else np.zeros(o.image.shape[:2], bool)
+        yield Changed(erase(o.image, region), o.xml, region)
 
 
-def nontrivial(originals: Sequence[Original], settings: Aug) -> list[Changed]:
+def nontrivial(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
     """One random sub-policy of AutoAugment for detection; boxes follow the pixels."""
     from toolkit.variants.nontrivial import transform  # as above
 
-    changed = []
     for o in originals:
         boxes = [known.box for known in voc.parse(o.xml, "annotation").objects]
         image, moved, _ = transform(o.image, boxes, settings.policy, o.seed, settings.engine)
-        changed.append(Changed(image, voc.with_boxes(o.xml, moved), (image != o.image).any(axis=2)))
-    return changed
+        yield Changed(image, voc.with_boxes(o.xml, moved), (image != o.image).any(axis=2))
 
 
 RULES: dict[str, Rule] = {

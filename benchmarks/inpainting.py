@@ -1,0 +1,122 @@
+"""python -m benchmarks.inpainting: how well and how fast holes in photographs are filled.
+
+The holes are where selection makes them: the top 2.5 % of the saliency of the sample's detector. What they hide is
+known, so that PSNR and SSIM can be taken inside them: of the study's Deep Image Prior (channels first, 4,001 steps), of
+salvoc's, OpenCV's Telea and Navier-Stokes, scikit-image's biharmonic, and of the mean colour of all known pixels.
+
+The study's procedure takes hours of a CPU for an image of its own size. There, its quality comes from small squares
+(`small`), and its time at full size from a few of its steps (`full`, `study_extrapolated_from`). On a GPU it runs in
+full at full size (`--device cuda`), and salvoc fills many images at once.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+import typer
+from skimage.metrics import structural_similarity
+from skimage.restoration import inpaint_biharmonic
+from tqdm import tqdm
+
+from benchmarks.photographs import Count, Folder, most_salient_parts, photographs
+from benchmarks.timing import Device, report, rounded, use
+from toolkit.params import Inpaint
+from toolkit.variants import study_prior
+from toolkit.variants.inpainting import RADIUS, Holed, inpaint, telea
+
+DIP = Inpaint(engine="dip", preset="fast")
+TIMED = 3  # of the study's steps, where it does not run in full
+SEED = 1
+Fill = Callable[[Sequence[Holed]], list[np.ndarray]]
+
+
+def main(device: Device = "cpu", images: Count = 4, folder: Folder = None, side: int = 64) -> None:
+    """Deep Image Prior, the study's and salvoc's, beside classical inpainting. `--side`: of the small squares.
+
+    Examples: `python -m benchmarks.inpainting` (a quarter of an hour on 2 cores), `python -m benchmarks.inpainting
+    --device cuda --folder datasets/source/JPEGImages --images 64`
+    """
+    use(device)
+    shown = photographs(folder, images)
+    small = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in shown]
+    full = [cv2.resize(image, (study_prior.SIDE, study_prior.SIDE), interpolation=cv2.INTER_AREA) for image in shown]
+    ways: dict[str, Fill] = {
+        "salvoc": lambda work: list(inpaint(work, DIP, device)),
+        "telea": lambda work: [telea(image, hole) for image, hole, _ in work],
+        "navier_stokes": lambda work: [_navier_stokes(*one) for one in work],
+        "biharmonic": lambda work: [_biharmonic(*one) for one in work],
+        "mean_colour": lambda work: [_mean_colour(*one) for one in work],
+    }
+    if device == "cuda":
+        ways = {
+            "study": lambda work: [study_prior.fill(*one, device=device) for one in tqdm(work, unit="image")]
+        } | ways
+        found = {"full": _scores(ways, full)}
+        ratio = found["full"]["study"]["seconds"] / found["full"]["salvoc"]["seconds"]
+        report("inpainting", images=len(shown), speed_ratio=rounded(ratio), **found)
+        return
+    one = Holed(full[0], most_salient_parts(full[:1])[0], SEED)
+    study_s = _seconds_a_step(one) * study_prior.ITERATIONS
+    in_full: dict[str, Fill] = {
+        "study": lambda work: [study_prior.fill(*one, side=side) for one in tqdm(work, unit="image")]
+    }
+    found = {"full": _scores(ways, full), "small": _scores(in_full | ways, small)}
+    report(
+        "inpainting",
+        images=len(shown),
+        study_full_s=rounded(study_s),
+        study_extrapolated_from=f"{TIMED} of {study_prior.ITERATIONS} steps",
+        speed_ratio=rounded(study_s / found["full"]["salvoc"]["seconds"]),
+        small_side=side,
+        small_speed_ratio=rounded(found["small"]["study"]["seconds"] / found["small"]["salvoc"]["seconds"]),
+        **found,
+    )
+
+
+def _scores(ways: dict[str, Fill], images: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
+    """Of each way: mean PSNR (dB) and SSIM of the pixels in the holes, and seconds an image, all images at once."""
+    holes = most_salient_parts(images)
+    work = [Holed(np.where(hole[..., None], np.uint8(0), i), hole, SEED) for i, hole in zip(images, holes, strict=True)]
+    found = {}
+    for name, fill in ways.items():
+        if name != "study":
+            fill(work[:1])  # warm
+        start = time.perf_counter()
+        filled = fill(work)
+        seconds = (time.perf_counter() - start) / len(work)
+        quality = [_quality(*three) for three in zip(filled, images, holes, strict=True)]
+        psnr, ssim = np.mean(quality, axis=0)
+        found[name] = {"psnr": round(psnr, 2), "ssim": round(ssim, 3), "seconds": rounded(seconds)}
+    return found
+
+
+def _quality(filled: np.ndarray, image: np.ndarray, hole: np.ndarray) -> tuple[float, float]:
+    """PSNR and SSIM of the hole's pixels; a pixel's SSIM looks at the window around it."""
+    error = np.square(filled[hole].astype(float) - image[hole]).mean()
+    _, similar = structural_similarity(image, filled, channel_axis=2, full=True)
+    return float(10 * np.log10(255**2 / max(error, 1e-9))), float(similar[hole].mean())
+
+
+def _seconds_a_step(one: Holed) -> float:
+    """Of the study's procedure at full size, on every core."""
+    study_prior.fill(*one, iterations=1)
+    start = time.perf_counter()
+    study_prior.fill(*one, iterations=TIMED)
+    return (time.perf_counter() - start) / TIMED
+
+
+def _navier_stokes(image: np.ndarray, hole: np.ndarray, seed: int) -> np.ndarray:
+    return cv2.inpaint(image, hole.astype(np.uint8), RADIUS, cv2.INPAINT_NS)
+
+
+def _biharmonic(image: np.ndarray, hole: np.ndarray, seed: int) -> np.ndarray:
+    return np.rint(inpaint_biharmonic(image, hole, channel_axis=2).clip(0, 1) * 255).astype(np.uint8)
+
+
+def _mean_colour(image: np.ndarray, hole: np.ndarray, seed: int) -> np.ndarray:
+    return np.where(hole[..., None], np.rint(image[~hole].mean(axis=0)).astype(np.uint8), image)
+
+
+if __name__ == "__main__":
+    typer.run(main)
