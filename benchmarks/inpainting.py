@@ -50,7 +50,9 @@ def main(device: Device = "cpu", images: Count = 4, folder: Folder = None, side:
     }
     if device == "cuda":
         ways = {
-            "study": lambda work: [study_prior.fill(*one, device=device) for one in tqdm(work, unit="image")]
+            "study": lambda work: [
+                study_prior.fill(i, hole, seed, device) for i, hole, seed in tqdm(work, unit="image")
+            ]
         } | ways
         found = {"full": _scores(ways, full)}
         ratio = found["full"]["study"]["seconds"] / found["full"]["salvoc"]["seconds"]

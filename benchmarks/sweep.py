@@ -1,0 +1,153 @@
+"""python -m benchmarks.sweep: what another aug.threshold costs before training starts, with DVC as users run it.
+
+In a clone of this repository, over drawn images with synthetic maps and agreement, one full run at threshold 0.1 is
+followed by 0.05, 0.15 and 0.2; each run is `dvc repro variant`. `seconds` is the whole command, `in_dvc` what DVC
+itself takes of it (hashes, links); `inpainted` counts the images that no run before had filled. 600 images are inpainted
+by Deep Image Prior; at 20,000 OpenCV's Telea stands in for it, whose hours would hide what is measured here.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import typer
+from tqdm import tqdm
+
+from benchmarks.timing import report, rounded
+from toolkit import maps, params, voc
+from toolkit.files import write
+from toolkit.voc import Annotation, Object, Tree
+
+SIZES = {600: "dip", 20_000: "telea"}
+THRESHOLDS = (0.1, 0.05, 0.15, 0.2)  # the first is the full run
+HIGHEST = 0.25  # synthetic IoUs are uniform up to here, so that 0.1 selects 40 % as on VOC 2012
+SIDE = 256  # pixels of an image
+VARIANTS = ["none", "erasing", "inpainting", "random"]
+# In place of `salvoc`: runs it and notes how long it took and how much memory it had.
+SHIM = """#!{python}
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+code = subprocess.call(["{salvoc}", *sys.argv[1:]])
+mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+with open("{log}", "a") as log:
+    print(json.dumps({{"stage": " ".join(sys.argv[1:]), "seconds": time.perf_counter() - start, "mib": mib}}), file=log)
+sys.exit(code)
+"""
+
+
+def main(
+    images: Annotated[list[int], typer.Option(help="How many; may be given more than once.")] = list(SIZES),
+) -> None:
+    """A sweep of aug.threshold over 600 and over 20,000 images.
+
+    Example: `python -m benchmarks.sweep --images 600`
+    """
+    found = {}
+    for size in images:
+        with tempfile.TemporaryDirectory() as folder:
+            found[size] = _sweep(Path(folder), size, SIZES.get(size, "telea"))
+    peaks = {size: one["peak_mib"] for size, one in found.items()}
+    growth = {"peak_memory_ratio": rounded(peaks[max(images)] / peaks[min(images)])} if len(images) > 1 else {}
+    report("sweep", **growth, sizes=found)
+
+
+def _sweep(folder: Path, size: int, engine: str) -> dict[str, Any]:
+    root = folder / "salvoc"
+    subprocess.run(["git", "clone", "-q", Path(__file__).parent.parent, root], check=True)
+    log = _shim(folder)
+    settings = (root / "params.yaml").read_text().replace("engine: dip", f"engine: {engine}")
+    settings = settings.replace("source: sample", "source: folder")
+    lines = [
+        f"variants: {json.dumps(VARIANTS)}" if line.startswith("variants:") else line for line in settings.split("\n")
+    ]
+    (root / "params.yaml").write_text("\n".join(lines))
+    ids = [f"{number:06}" for number in range(size)]
+    _draw(Tree(root / "datasets" / "own"), ids)
+    _dvc(folder, "repro", "source")
+    _pretend(root / "datasets", ids)
+    _dvc(folder, "commit", "-f", "attention", "saliency", "agreement")
+    runs, filled = [], 0
+    for threshold in THRESHOLDS:
+        text = (root / "params.yaml").read_text()
+        before = params.load(root / "params.yaml").aug.threshold
+        (root / "params.yaml").write_text(text.replace(f"threshold: {before}", f"threshold: {threshold}"))
+        log.unlink(missing_ok=True)
+        start = time.perf_counter()
+        _dvc(folder, "repro", "variant")
+        seconds = time.perf_counter() - start
+        stages = [json.loads(line) for line in log.read_text().splitlines()]
+        now = len(list((root / ".salvoc" / "variants" / "inpainting").rglob("*.json")))
+        selection = pd.read_parquet(root / "datasets" / "selection.parquet")
+        runs.append(
+            {
+                "threshold": threshold,
+                "selected": int(selection["selected"].sum()),
+                "inpainted": now - filled,
+                "seconds": rounded(seconds),
+                "in_dvc": rounded(seconds - sum(stage["seconds"] for stage in stages)),
+                "stages": {stage["stage"]: rounded(stage["seconds"]) for stage in stages},
+                "peak_mib": max(stage["mib"] for stage in stages),
+            }
+        )
+        filled = now
+    return {"engine": engine, "peak_mib": rounded(max(run.pop("peak_mib") for run in runs)), "runs": runs}
+
+
+def _shim(folder: Path) -> Path:
+    log, shim = folder / "log", folder / "bin" / "salvoc"
+    write(shim, SHIM.format(python=sys.executable, salvoc=shutil.which("salvoc"), log=log))
+    shim.chmod(0o755)
+    return log
+
+
+def _dvc(folder: Path, *arguments: str) -> None:
+    paths = f"{folder / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["dvc", *arguments], cwd=folder / "salvoc", env=os.environ | {"PATH": paths}, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"dvc {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
+
+
+def _draw(tree: Tree, ids: list[str]) -> None:
+    """A VOC tree of smooth random images, each with one object; the last twentieth is the test split."""
+    for id in tqdm(ids, desc="draw", unit="image"):
+        rng = np.random.default_rng(int(id))
+        image = cv2.resize(
+            rng.integers(0, 256, (12, 12, 3), dtype=np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
+        )
+        write(tree.image(id), cv2.imencode(".jpg", image)[1].tobytes())
+        write(
+            tree.annotation(id),
+            voc.render(Annotation(tree.image(id).name, SIDE, SIDE, (Object("dog", (40, 40, 200, 200)),))),
+        )
+    cut = len(ids) * 19 // 20
+    voc.write_ids(tree.split("train"), ids[:cut])
+    voc.write_ids(tree.split("test"), ids[cut:])
+
+
+def _pretend(datasets: Path, ids: list[str]) -> None:
+    """What attention, saliency and agreement would have made."""
+    (datasets / "attention").mkdir()
+    write(datasets / "attention" / "none", "")
+    rng = np.random.default_rng(0)
+    for id in tqdm(ids, desc="maps", unit="image"):
+        map = maps.normalise(cv2.GaussianBlur(rng.random((16, 16)).astype(np.float32), (0, 0), 2))
+        write(datasets / "saliency" / f"{id}.png", maps.encode(map))
+    split = ["train"] * (len(ids) * 19 // 20)
+    split += ["test"] * (len(ids) - len(split))
+    table = pd.DataFrame({"id": ids, "split": split, "gaze_iou": rng.uniform(0, HIGHEST, len(ids))})
+    table.to_parquet(datasets / "agreement.parquet")
+
+
+if __name__ == "__main__":
+    typer.run(main)
