@@ -2,8 +2,8 @@
 
 In a clone of this repository, over drawn images with synthetic maps and agreement, one full run at threshold 0.1 is
 followed by 0.05, 0.15 and 0.2; each run is `dvc repro variant`. `seconds` is the whole command, `in_dvc` what DVC
-itself takes of it (hashes, links); `inpainted` counts the images that no run before had filled. 600 images are inpainted
-by Deep Image Prior; at 20,000 OpenCV's Telea stands in for it, whose hours would hide what is measured here.
+itself takes of it (hashes, links); `inpainted` counts the images that no run before had filled. 600 images are
+inpainted by Deep Image Prior; at 20,000 OpenCV's Telea stands in, for the other's hours would hide what is measured.
 """
 
 import json
@@ -45,19 +45,19 @@ sys.exit(code)
 
 
 def main(
-    images: Annotated[list[int], typer.Option(help="How many; may be given more than once.")] = list(SIZES),
+    images: Annotated[tuple[int, int] | None, typer.Option(help="Two other sizes.")] = None,
 ) -> None:
     """A sweep of aug.threshold over 600 and over 20,000 images.
 
-    Example: `python -m benchmarks.sweep --images 600`
+    Example: `python -m benchmarks.sweep --images 60 600`
     """
+    sizes = images or tuple(SIZES)
     found = {}
-    for size in images:
+    for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             found[size] = _sweep(Path(folder), size, SIZES.get(size, "telea"))
     peaks = {size: one["peak_mib"] for size, one in found.items()}
-    growth = {"peak_memory_ratio": rounded(peaks[max(images)] / peaks[min(images)])} if len(images) > 1 else {}
-    report("sweep", **growth, sizes=found)
+    report("sweep", peak_memory_ratio=rounded(peaks[max(sizes)] / peaks[min(sizes)]), sizes=found)
 
 
 def _sweep(folder: Path, size: int, engine: str) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _sweep(folder: Path, size: int, engine: str) -> dict[str, Any]:
     _draw(Tree(root / "datasets" / "own"), ids)
     _dvc(folder, "repro", "source")
     _pretend(root / "datasets", ids)
-    _dvc(folder, "commit", "-f", "attention", "saliency", "agreement")
+    _dvc(folder, "commit", "-f", "base", "attention", "saliency", "agreement")
     runs, filled = [], 0
     for threshold in THRESHOLDS:
         text = (root / "params.yaml").read_text()

@@ -1,6 +1,7 @@
 """`salvoc`: one command per stage of the pipeline, and what people do around it."""
 
 import contextlib
+import gc
 import shutil
 import sys
 from collections.abc import Collection
@@ -15,6 +16,7 @@ from toolkit.errors import BadInput, Problem
 if TYPE_CHECKING:
     from toolkit.params import Params
 
+gc.set_threshold(100_000)  # importing torch makes a million objects: looking for garbage among them takes a second
 DATASETS, REPORTS, PRESETS = Path("datasets"), Path("reports"), Path("presets")
 SOURCE, ATTENTION, SALIENCY = DATASETS / "source", DATASETS / "attention", DATASETS / "saliency"
 PARAMS, FIFTYONE = Path("params.yaml"), DATASETS / "fiftyone"
