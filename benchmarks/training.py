@@ -1,0 +1,156 @@
+"""python -m benchmarks.training: fine-tuning and evaluation beside what others would use, after a run.
+
+Fine-tuning: images a second of `training.engine.fit` and of the loop of torchvision's reference scripts (channels
+first, four workers), taking turns on the same detector, images and batch size.
+Evaluation: seconds for mAP, VOC's mAP and the intervals of both from params' resamples, beside pycocotools' for its mAP
+alone, on drawn detections in as many images as VOC 2007's test split has.
+"""
+
+import contextlib
+import io
+import itertools
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import typer
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from torch.utils.data import DataLoader
+from torchvision.models.detection import FasterRCNN
+
+from benchmarks.timing import Device, report, rounded, seconds, use
+from toolkit import detectors, params
+from toolkit.params import Params
+from toolkit.voc import VOC_CLASSES, Tree
+from training.average_precision import Detections as Found
+from training.average_precision import Truth, evaluate
+from training.data import Detections
+from training.engine import batches, collate, fit
+
+STEPS, TURNS = 10, 3
+IMAGES = 4952
+
+
+def main(device: Device = "cpu") -> None:
+    """The train loop beside torchvision's reference loop; evaluation beside pycocotools.
+
+    Example: `python -m benchmarks.training`
+    """
+    use(device)
+    settings = params.load()
+    tree = Tree("datasets/source")
+    data = Detections(tree, tree.ids("train"), settings.data.classes)
+    ours, theirs = [], []
+    for turn in range(TURNS):
+        ours.append(_salvoc(settings, data, turn))
+        theirs.append(_reference(settings, data, turn))
+    ours_s, theirs_s = float(np.median(ours)), float(np.median(theirs))
+    truths, found = _drawn(IMAGES)
+    some = settings.evaluate
+    with_intervals = seconds(lambda: evaluate(truths, found, VOC_CLASSES, some.resamples, some.seed), repeats=1)
+    point = seconds(lambda: _pycocotools(truths, found), repeats=1)
+    report(
+        "training",
+        detector=settings.detector.name,
+        salvoc_images_per_s=rounded(1 / ours_s),
+        reference_images_per_s=rounded(1 / theirs_s),
+        ratio=rounded(theirs_s / ours_s),
+        evaluation={
+            "images": IMAGES,
+            "resamples": some.resamples,
+            "salvoc_s": rounded(with_intervals),
+            "pycocotools_s": rounded(point),
+            "ratio_a_resample": rounded(point * some.resamples / with_intervals),
+        },
+    )
+
+
+def _salvoc(settings: Params, data: Detections, turn: int) -> float:
+    """Seconds an image of STEPS steps, the first two left out."""
+    model = detectors.load(settings.detector, settings.data.classes)
+    times: list[float] = []
+    solver = settings.train.model_copy(update={"steps": STEPS})
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "state.pt"
+        fit(
+            model,
+            data,
+            len(data),
+            solver,
+            turn,
+            state,
+            lambda step, losses: times.append(time.perf_counter()),
+            "salvoc",
+        )
+    return (times[-1] - times[1]) / (STEPS - 2) / solver.batch
+
+
+def _reference(settings: Params, data: Detections, turn: int) -> float:
+    """The same of torchvision's references/detection, whose loop this follows."""
+    model: FasterRCNN = detectors.load(settings.detector, settings.data.classes)
+    model.to(detectors.device()).to(memory_format=torch.contiguous_format).train()
+    solver = settings.train
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(trained, solver.lr, solver.momentum, weight_decay=solver.weight_decay)
+    warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.001, total_iters=STEPS)
+    views = batches(len(data), STEPS, solver.batch, turn)
+    times = []
+    for images, targets in DataLoader(data, batch_sampler=views, num_workers=4, collate_fn=collate):
+        here = [image.to(detectors.device()) for image in images]
+        losses = model(here, [{k: v.to(detectors.device()) for k, v in target.items()} for target in targets])
+        total = sum(losses.values())
+        if not torch.isfinite(total):
+            raise SystemExit("the reference loop's loss is not finite")
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        warm_up.step()
+        times.append(time.perf_counter())
+    return (times[-1] - times[1]) / (STEPS - 2) / solver.batch
+
+
+def _drawn(count: int) -> tuple[list[Truth], list[Found]]:
+    """Objects at random, and detections that find most of them, beside as many that find nothing."""
+    rng = np.random.default_rng(0)
+    truths, found = [], []
+    for _ in range(count):
+        objects = int(rng.integers(1, 6))
+        corner, size = rng.uniform(0, 300, (objects, 2)), rng.uniform(30, 200, (objects, 2))
+        boxes, classes = np.hstack([corner, corner + size]), rng.integers(0, len(VOC_CLASSES), objects)
+        truths.append(Truth(boxes, classes, rng.random(objects) < 0.1, 500, 500))
+        moved = np.vstack([boxes + rng.normal(0, 8, boxes.shape), boxes[:, [1, 0, 3, 2]]])
+        found.append(Found(moved, np.tile(classes, 2), rng.random(2 * objects)))
+    return truths, found
+
+
+def _pycocotools(truths: list[Truth], found: list[Found]) -> None:
+    def entries(images: Sequence[Truth | Found]) -> list[dict[str, object]]:
+        return [
+            {"image_id": i, "category_id": int(c), "bbox": [x0, y0, x1 - x0, y1 - y0], "iscrowd": 0}
+            for i, image in enumerate(images)
+            for c, (x0, y0, x1, y1) in zip(image.classes, image.boxes.tolist(), strict=True)
+        ]
+
+    ids = itertools.count(1)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {
+            "images": [{"id": i} for i in range(len(truths))],
+            "categories": [{"id": c} for c in range(len(VOC_CLASSES))],
+            "annotations": [{"id": next(ids), "area": 1.0, **entry} for entry in entries(truths)],
+        }
+        coco.createIndex()
+        scores = np.concatenate([one.scores for one in found]).tolist()
+        detections = [{**entry, "score": score} for entry, score in zip(entries(found), scores, strict=True)]
+        run = COCOeval(coco, coco.loadRes(detections), "bbox")
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+
+
+if __name__ == "__main__":
+    typer.run(main)
