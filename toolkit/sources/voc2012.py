@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -91,7 +92,9 @@ def _unpack(archive: Path, out: Path) -> None:
     """Unpack what salvoc reads of VOCdevkit/VOC2012 into `out`; nothing can land elsewhere."""
     with tarfile.open(archive, "r:") as tar:
         for member, name in tqdm(list(_wanted(tar)), "unpack", unit=" files"):
-            tar.extract(member.replace(name=name, deep=False), out, filter="data")
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            with tar.extractfile(member) as content, (out / name).open("wb") as file:  # type: ignore[union-attr]
+                shutil.copyfileobj(content, file)
 
 
 def _wanted(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:

@@ -239,7 +239,7 @@ def test_a_kill_while_unpacking_leaves_no_tree(server: Server, tmp_path: Path, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(tarfile.TarFile, "extract", stop)
+        patch.setattr(tarfile.TarFile, "extractfile", stop)
         get(server, tmp_path)
     assert not (tmp_path / "VOC2012").exists()
     assert content(get(server, tmp_path).root) == CONTENT
