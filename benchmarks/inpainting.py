@@ -34,7 +34,7 @@ Fill = Callable[[Sequence[Holed]], list[np.ndarray]]
 def main(device: Device = "cpu", images: Count = 4, folder: Folder = None, side: int = 64) -> None:
     """Deep Image Prior, the study's and salvoc's, beside classical inpainting. `--side`: of the small squares.
 
-    Examples: `python -m benchmarks.inpainting` (a quarter of an hour on 2 cores), `python -m benchmarks.inpainting
+    Examples: `python -m benchmarks.inpainting` (half an hour on 2 cores), `python -m benchmarks.inpainting
     --device cuda --folder datasets/source/JPEGImages --images 64`
     """
     use(device)
