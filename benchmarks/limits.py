@@ -33,7 +33,7 @@ def main(device: Device = "cpu") -> None:
     torch.set_num_threads(1)
     settings = params.load("presets/sample.yaml")
     (photo,) = photographs(None, 1)
-    small = detectors.load(settings.detector, settings.data.classes).to(device)
+    small = detectors.load(settings.detector, settings.data.classes)
     large, _ = detector()
     layer = layer_of(settings.detector, settings.saliency)
     image = to_tensor(np.ascontiguousarray(photo[:256, :256])).to(device)

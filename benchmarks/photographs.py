@@ -38,6 +38,8 @@ def most_salient_parts(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     model, holes = detectors.load(settings.detector, settings.data.classes), []
     for image in images:
         with torch.inference_mode():
-            (map,) = eigencam(model, [to_tensor(image)], layer_of(settings.detector, settings.saliency))
+            (map,) = eigencam(
+                model, [to_tensor(image).to(detectors.device())], layer_of(settings.detector, settings.saliency)
+            )
         holes.append(most_salient(maps.scale(map, *image.shape[:2]), settings.aug.erase_percent))
     return holes

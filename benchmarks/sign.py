@@ -29,9 +29,9 @@ def main() -> None:
     torch.set_grad_enabled(False)
     for id in tqdm(source.ids("train"), unit="image"):
         truth = maps.load(Path("datasets/attention/human") / f"{id}.png")
-        seen = explain(model, [to_tensor(read_image(source.image(id)))], layer)
-        anchored = oriented(projection(seen.activations), seen.objectness)[0].numpy()
-        raw = get_2d_projection(seen.activations.numpy())[0]  # the library's own
+        seen = explain(model, [to_tensor(read_image(source.image(id))).to(detectors.device())], layer)
+        anchored = oriented(projection(seen.activations), seen.objectness)[0].cpu().numpy()
+        raw = get_2d_projection(seen.activations.cpu().numpy())[0]  # the library's own
         both = {sign: _iou(sign * anchored, truth) for sign in (1, -1)}
         differ.append(bool((raw * anchored).sum() < 0))
         scores["objectness"].append(both[1])

@@ -6,23 +6,18 @@ Evaluation: seconds for mAP, VOC's mAP and the intervals of both from params' re
 alone, on drawn detections in as many images as VOC 2007's test split has.
 """
 
-import contextlib
-import io
-import itertools
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import typer
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from torch.utils.data import DataLoader
 from torchvision.models.detection import FasterRCNN
 
 from benchmarks.timing import Device, report, rounded, seconds, use
+from tests.reference.pycocotools_map import pycocotools_map
 from toolkit import detectors, params
 from toolkit.params import Params
 from toolkit.voc import VOC_CLASSES, Tree
@@ -52,7 +47,7 @@ def main(device: Device = "cpu") -> None:
     truths, found = _drawn(IMAGES)
     some = settings.evaluate
     with_intervals = seconds(lambda: evaluate(truths, found, VOC_CLASSES, some.resamples, some.seed), repeats=1)
-    point = seconds(lambda: _pycocotools(truths, found), repeats=1)
+    point = seconds(lambda: pycocotools_map(truths, found, VOC_CLASSES), repeats=1)
     report(
         "training",
         detector=settings.detector.name,
@@ -92,7 +87,7 @@ def _salvoc(settings: Params, data: Detections, turn: int) -> float:
 def _reference(settings: Params, data: Detections, turn: int) -> float:
     """The same of torchvision's references/detection, whose loop this follows."""
     model: FasterRCNN = detectors.load(settings.detector, settings.data.classes)
-    model.to(detectors.device()).to(memory_format=torch.contiguous_format).train()
+    model.to(memory_format=torch.contiguous_format).train()
     solver = settings.train
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, solver.lr, solver.momentum, weight_decay=solver.weight_decay)
@@ -125,31 +120,6 @@ def _drawn(count: int) -> tuple[list[Truth], list[Found]]:
         moved = np.vstack([boxes + rng.normal(0, 8, boxes.shape), boxes[:, [1, 0, 3, 2]]])
         found.append(Found(moved, np.tile(classes, 2), rng.random(2 * objects)))
     return truths, found
-
-
-def _pycocotools(truths: list[Truth], found: list[Found]) -> None:
-    def entries(images: Sequence[Truth | Found]) -> list[dict[str, object]]:
-        return [
-            {"image_id": i, "category_id": int(c), "bbox": [x0, y0, x1 - x0, y1 - y0], "iscrowd": 0}
-            for i, image in enumerate(images)
-            for c, (x0, y0, x1, y1) in zip(image.classes, image.boxes.tolist(), strict=True)
-        ]
-
-    ids = itertools.count(1)
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = {
-            "images": [{"id": i} for i in range(len(truths))],
-            "categories": [{"id": c} for c in range(len(VOC_CLASSES))],
-            "annotations": [{"id": next(ids), "area": 1.0, **entry} for entry in entries(truths)],
-        }
-        coco.createIndex()
-        scores = np.concatenate([one.scores for one in found]).tolist()
-        detections = [{**entry, "score": score} for entry, score in zip(entries(found), scores, strict=True)]
-        run = COCOeval(coco, coco.loadRes(detections), "bbox")
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
 
 
 if __name__ == "__main__":

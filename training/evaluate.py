@@ -82,12 +82,12 @@ def build(name: str, source: Tree, attention: Path, arms: Path, params: Params, 
 def models(name: str, arms: Path, params: Params) -> Iterator[FasterRCNN]:
     """The arm's detectors, one a seed."""
     if name == "base":
-        yield detectors.load(params.detector, params.data.classes).to(detectors.device())
+        yield detectors.load(params.detector, params.data.classes)
     else:
         for seed in params.train.seeds:
             weights = str(arms / name / f"seed-{seed}.safetensors")
             arm = params.detector.model_copy(update={"weights": "checkpoint", "checkpoint": weights})
-            yield detectors.load(arm, params.data.classes).to(detectors.device())
+            yield detectors.load(arm, params.data.classes)
 
 
 def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Params, kept: Path | None) -> Run:

@@ -99,17 +99,18 @@ def test_another_threshold_selects_anew_and_inpaints_no_image_twice(finished: Fi
 
 
 @pytest.mark.parametrize(
-    ("stage", "store", "count"),
+    ("stage", "store", "last", "count"),
     [
-        ("attention", "attention", 5),
-        ("saliency", "saliency", 5),
-        ("variant@inpainting", "variants/inpainting", 1),
-        ("finetune@none", "training", 2),  # a seed's weights and its training curve
+        ("attention", "attention", "*.png", 5),
+        ("saliency", "saliency", "*.png", 5),
+        ("variant@inpainting", "variants/inpainting", "*.json", 1),
+        ("finetune@none", "training", "*.safetensors", 1),
     ],
 )
 def test_a_killed_stage_goes_on_to_the_same_hashes(
-    finished: Finished, tmp_path: Path, stage: str, store: str, count: int
+    finished: Finished, tmp_path: Path, stage: str, store: str, last: str, count: int
 ) -> None:
+    """`last` is what the stage stores last of each piece of its work: where that is, the piece is finished."""
     whole, _ = finished
     root = tmp_path / "repository"
     shutil.copytree(whole.root, root, ignore=shutil.ignore_patterns(".salvoc", "cache"))
@@ -118,7 +119,7 @@ def test_a_killed_stage_goes_on_to_the_same_hashes(
     kept = root / ".salvoc" / store
 
     def done() -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in kept.rglob("*.*") if not path.name.startswith(".")}
+        return {path: path.stat().st_mtime_ns for path in kept.rglob(last)}
 
     killed.killed(f"dvc repro --force --single-item {stage}", lambda: len(done()) >= count)
     finished_before = done()

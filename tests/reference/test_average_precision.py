@@ -1,13 +1,9 @@
 """Average precision against pycocotools, faster-coco-eval and a plain writing-out of VOC's devkit."""
 
-import contextlib
-import io
-
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
+from tests.reference.pycocotools_map import pycocotools_map
 from tests.training.test_average_precision import CLASSES, scenes
 from toolkit import bootstrap
 from training.average_precision import (
@@ -23,36 +19,6 @@ from training.average_precision import (
 )
 
 SEEDS = range(6)
-
-
-def pycocotools_map(truths: list[Truth], found: list[Detections]) -> tuple[float, float]:
-    """pycocotools' mAP@0.5 and mAP@[.5:.95]."""
-
-    def entries(images: list[Truth] | list[Detections]) -> list[dict]:
-        return [
-            {"image_id": i, "category_id": int(c), "bbox": [x0, y0, x1 - x0, y1 - y0], "iscrowd": 0}
-            for i, image in enumerate(images)
-            for c, (x0, y0, x1, y1) in zip(image.classes, image.boxes.tolist(), strict=True)
-        ]
-
-    scores = np.concatenate([image.scores for image in found])
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = {
-            "images": [{"id": i} for i in range(len(truths))],
-            "categories": [{"id": c} for c in range(len(CLASSES))],
-            "annotations": [
-                {"id": id, "area": entry["bbox"][2] * entry["bbox"][3], **entry}
-                for id, entry in enumerate(entries(truths), 1)
-            ],
-        }
-        coco.createIndex()
-        detections = [{**e, "score": float(s)} for e, s in zip(entries(found), scores, strict=True)]
-        run = COCOeval(coco, coco.loadRes(detections), "bbox")
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
-    return float(run.stats[1]), float(run.stats[0])
 
 
 def own_map(truths: list[Truth], found: list[Detections], weights: np.ndarray) -> np.ndarray:
@@ -110,7 +76,7 @@ def devkit_ap(truths: list[Truth], found: list[Detections], index: int) -> float
 @pytest.mark.parametrize("seed", SEEDS)
 def test_coco_equals_pycocotools_and_faster_coco_eval(seed: int, grid: bool) -> None:
     truths, found = scenes(seed, 30, grid)
-    expected = pycocotools_map(truths, found)
+    expected = pycocotools_map(truths, found, CLASSES)
     assert coco_map(truths, found, len(CLASSES)) == pytest.approx(expected, abs=1e-9)
     assert own_map(truths, found, np.ones((1, 30), int))[:, 0] == pytest.approx(expected, abs=1e-9)
 
@@ -122,7 +88,7 @@ def test_coco_equals_pycocotools_where_an_image_has_over_a_hundred_detections() 
         Detections(np.repeat(f.boxes, 60, axis=0), np.repeat(f.classes, 60), random.random(60 * len(f.scores)))
         for f in found
     ]
-    expected = pycocotools_map(truths, crowd)
+    expected = pycocotools_map(truths, crowd, CLASSES)
     assert coco_map(truths, crowd, len(CLASSES)) == pytest.approx(expected, abs=1e-9)
     assert own_map(truths, crowd, np.ones((1, 6), int))[:, 0] == pytest.approx(expected, abs=1e-9)
 
@@ -133,7 +99,9 @@ def test_a_resample_equals_pycocotools_on_a_data_set_that_repeats_its_images(see
     drawn = np.concatenate(list(bootstrap.blocks(25, 2, seed)))
     for weights, own in zip(drawn, own_map(truths, found, drawn).T, strict=True):
         images = np.repeat(np.arange(25), weights)
-        assert own == pytest.approx(pycocotools_map([truths[i] for i in images], [found[i] for i in images]), abs=1e-9)
+        assert own == pytest.approx(
+            pycocotools_map([truths[i] for i in images], [found[i] for i in images], CLASSES), abs=1e-9
+        )
 
 
 @pytest.mark.parametrize("grid", [False, True], ids=["distinct", "ties"])

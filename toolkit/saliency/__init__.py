@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from functools import partial
-from itertools import islice
+from itertools import islice, tee, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from toolkit import detectors, maps
 from toolkit.errors import BadInput, Problem
 from toolkit.files import Store, digest, link, read_image, sha256, write
 from toolkit.params import Detector, Saliency
-from toolkit.saliency.eigencam import begun, eigencam, finished
+from toolkit.saliency.eigencam import Grids, begun, eigencam, finished
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
@@ -60,7 +60,6 @@ def maps_of(
     explained = model.named_modules() if by_library(settings) else model.backbone.named_modules(prefix="backbone")
     if layer not in dict(explained):
         raise BadInput(Problem("saliency.layer", f"the detector has no module {layer!r}", "use `default`"))
-    model = model.to(detectors.device())
     if detectors.device().type == "cuda" and not by_library(settings):
         yield from _in_batches(model, tree, ids, settings.batch, layer)
     else:
@@ -96,15 +95,15 @@ def _in_batches(
             by_size[image.size].append(id)
     batches = [same[i : i + at_once] for same in by_size.values() for i in range(0, len(same), at_once)]
     decoded = mapped(lambda: partial(_pinned, tree), (id for batch in batches for id in batch))
-    last = None
-    for batch in batches:
+
+    def under_way(batch: list[str]) -> tuple[list[str], Grids]:
         images = [image.to(detectors.device(), non_blocking=True) for image in islice(decoded, len(batch))]
-        grids = begun(model, [image.permute(2, 0, 1).float() / 255 for image in images], layer)
-        if last:
-            yield from zip(last[0], finished(last[1]), strict=True)
-        last = batch, grids
-    if last:
-        yield from zip(last[0], finished(last[1]), strict=True)
+        return batch, begun(model, [image.permute(2, 0, 1).float() / 255 for image in images], layer)
+
+    made, next_made = tee(map(under_way, batches))
+    next(next_made, None)
+    for (batch, grids), _ in zip_longest(made, next_made):
+        yield from zip(batch, finished(grids), strict=True)
 
 
 def _pinned(tree: Tree, id: str) -> Tensor:

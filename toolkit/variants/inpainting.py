@@ -63,7 +63,7 @@ def _filled(work: Sequence[Holed], settings: Inpaint, device: str) -> list[np.nd
         columns = ([one.image for one in holed], [one.hole for one in holed], [one.seed for one in holed])
         filled = deep_image_prior.fill(*columns, device=device)
     rest = iter(filled)
-    return [np.where(one.hole[..., None], next(rest), one.image) if one.hole.any() else one.image for one in work]
+    return [next(rest) if one.hole.any() else one.image for one in work]
 
 
 def telea(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
