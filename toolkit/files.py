@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 _FICLONE = 0x40049409  # linux/fs.h: share a file's blocks until one side is written
+_cannot_reflink: set[tuple[int, int]] = set()  # file systems from and to which it failed: trying costs most of a link
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -77,12 +78,15 @@ def link(source: Path, target: Path) -> None:
 
 
 def _reflink(source: Path, target: Path) -> bool:
+    between = source.stat().st_dev, target.parent.stat().st_dev
+    if between in _cannot_reflink:
+        return False
     with source.open("rb") as read, target.open("wb") as written:
         try:
             fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
             return True
         except OSError:
-            pass
+            _cannot_reflink.add(between)
     target.unlink()
     return False
 

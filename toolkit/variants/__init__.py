@@ -19,6 +19,7 @@ from toolkit.sources.scenes import CUE, OBJECT
 from toolkit.variants.croissant import describe
 from toolkit.variants.rules import DEPENDS, RULES, Changed, Original
 from toolkit.voc import Tree
+from toolkit.workers import mapped
 
 NAMES = ("none", *RULES)
 VERSION = 1  # raise it when a rule's result changes, so that stored images are made again
@@ -45,8 +46,8 @@ def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug:
     if missing:
         bar = tqdm(desc=name, total=len(ids), initial=len(ids) - len(missing), unit="image", mininterval=1)
         originals, taken = tee(_read(source, saliency, id, seed_of(aug.seed, name, id)) for id in missing)
-        for id, original, changed in zip(missing, originals, RULES[name](taken, aug), strict=True):
-            _keep(records[id], original, changed)
+        made = zip((records[id] for id in missing), originals, RULES[name](taken, aug), strict=True)
+        for _ in mapped(lambda: _keep, made):  # encoding takes longer than most rules
             bar.update()
         bar.close()
     _assemble(source, records, Tree(out))
@@ -79,8 +80,9 @@ def read_mask(source: Tree, id: str) -> np.ndarray | None:
         return np.asarray(mask)
 
 
-def _keep(record: Path, original: Original, changed: Changed) -> None:
+def _keep(made: tuple[Path, Original, Changed]) -> None:
     """Store what the rule made of one image; the record comes last and says that the image is finished."""
+    record, original, changed = made
     if (changed.image != original.image).any():
         write(record.with_suffix(".png"), png(changed.image))
     if changed.xml != original.xml:
