@@ -3,7 +3,7 @@
 In a clone of this repository, over drawn images with synthetic maps and agreement, one full run at threshold 0.1 is
 followed by 0.05, 0.15 and 0.2; each run is `dvc repro variant`. `seconds` is the whole command, `in_dvc` what DVC
 itself takes of it (hashes, links); `inpainted` counts the images that no run before had filled. 600 images are
-inpainted by Deep Image Prior; at 20,000 OpenCV's Telea stands in, for the other's hour and more would hide what is measured.
+inpainted by Deep Image Prior; at 20,000 OpenCV's Telea stands in: an hour and more of the other would hide the rest.
 """
 
 import json
