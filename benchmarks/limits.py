@@ -11,7 +11,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import typer
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models.detection import FasterRCNN
 
 from benchmarks.eigencam import LAYER, detector
 from benchmarks.photographs import most_salient_parts, photographs
@@ -20,15 +22,13 @@ from toolkit import attention, detectors, params
 from toolkit.saliency import layer_of, to_tensor
 from toolkit.saliency.eigencam import eigencam, look
 from toolkit.variants import deep_image_prior
-from toolkit.voc import Annotation, Object
-from training.data import as_target
 
 SIDE = 4096  # of the matrices
 COPIED = 2**28  # bytes of the copy that shows the memory's speed
 
 
 def main(device: Device = "cpu") -> None:
-    """FLOPs, limits and what is reached, stage by stage. Example: `python -m benchmarks.limits`"""
+    """FLOPs, limits and what is reached, stage by stage: four minutes. Example: `python -m benchmarks.limits`"""
     use(device)
     torch.set_num_threads(1)
     settings = params.load("presets/sample.yaml")
@@ -40,15 +40,12 @@ def main(device: Device = "cpu") -> None:
     shown = to_tensor(photo).to(device)
     (hole,) = most_salient_parts([photo])
     gaze = attention.predictor("gaze_lite0")
-    seen, target = as_target(
-        photo[:256, :256], Annotation("x", 256, 256, (Object("dog", (9, 9, 99, 99)),)), ["dog"], False
-    )
-    here = {key: value.to(device) for key, value in target.items()}
+    target = {"boxes": torch.tensor([[9.0, 9, 99, 99]], device=device), "labels": torch.tensor([1], device=device)}
 
-    def train() -> None:
-        small.train()
-        sum(small([seen.to(device)], [here]).values()).backward()
-        small.eval()
+    def train(model: FasterRCNN, image: Tensor) -> None:
+        model.train()
+        sum(model([image], [target]).values()).backward()
+        model.eval()
 
     stages: dict[str, Callable[[], object]] = {
         "attention, gaze_lite0": lambda: gaze(photo),
@@ -56,7 +53,9 @@ def main(device: Device = "cpu") -> None:
         "saliency, fasterrcnn_resnet50_fpn at 800 px": lambda: eigencam(large, [shown], LAYER),
         "inpainting, fast": lambda: deep_image_prior.fill([photo], [hole], [1], device=device),
         "evaluate, fasterrcnn_lite0 at 256 px": lambda: look(small, image, layer),
-        "finetune, fasterrcnn_lite0 at 256 px": train,
+        "evaluate, fasterrcnn_resnet50_fpn at 800 px": lambda: look(large, shown, LAYER),
+        "finetune, fasterrcnn_lite0 at 256 px": lambda: train(small, image),
+        "finetune, fasterrcnn_resnet50_fpn at 800 px": lambda: train(large, shown),
     }
     matrix, memory = torch.rand(SIDE, SIDE, device=device), torch.rand(COPIED // 4, device=device)
     flops = 2 * SIDE**3 / seconds(lambda: matrix @ matrix)
@@ -66,8 +65,8 @@ def main(device: Device = "cpu") -> None:
         with FlopCounterMode(display=False) as counter:
             run()
         took, count = seconds(run), counter.get_total_flops()
-        if run is train:  # the counter takes the backward pass of a depthwise convolution for a full one's
-            count = 3 * found["evaluate, fasterrcnn_lite0 at 256 px"]["gflop"] * 1e9
+        if name.startswith("finetune"):  # the counter takes a depthwise convolution's backward pass for a full one's
+            count = 3 * found[name.replace("finetune", "evaluate")]["gflop"] * 1e9
         found[name] = {
             "gflop": rounded(count / 1e9),
             "seconds": rounded(took),

@@ -16,8 +16,11 @@ from toolkit.saliency import layer_of, to_tensor
 from toolkit.saliency.eigencam import eigencam
 from toolkit.variants.regions import most_salient
 
-Folder = Annotated[Path | None, typer.Option(help="A folder of .jpg photographs in place of the packages'.")]
-Count = Annotated[int, typer.Option("--images", help="How many photographs.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option(help="A folder of .jpg photographs in place of the packages'.", exists=True, file_okay=False),
+]
+Count = Annotated[int, typer.Option("--images", help="How many photographs.", min=1)]
 
 
 def photographs(folder: Path | None, count: int) -> list[np.ndarray]:
