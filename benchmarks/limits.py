@@ -7,6 +7,7 @@ what every image reads at least.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -47,37 +48,41 @@ def main(device: Device = "cpu") -> None:
         sum(model([image], [target]).values()).backward()
         model.eval()
 
-    stages: dict[str, Callable[[], object]] = {
-        "attention, gaze_lite0": lambda: gaze(photo),
-        "saliency, fasterrcnn_lite0 at 256 px": lambda: eigencam(small, [image], layer),
-        "saliency, fasterrcnn_resnet50_fpn at 800 px": lambda: eigencam(large, [shown], LAYER),
-        "inpainting, fast": lambda: deep_image_prior.fill([photo], [hole], [1], device=device),
-        "evaluate, fasterrcnn_lite0 at 256 px": lambda: look(small, image, layer),
-        "evaluate, fasterrcnn_resnet50_fpn at 800 px": lambda: look(large, shown, LAYER),
-        "finetune, fasterrcnn_lite0 at 256 px": lambda: train(small, image),
-        "finetune, fasterrcnn_resnet50_fpn at 800 px": lambda: train(large, shown),
-    }
     matrix, memory = torch.rand(SIDE, SIDE, device=device), torch.rand(COPIED // 4, device=device)
     flops = 2 * SIDE**3 / seconds(lambda: matrix @ matrix)
     copied = 2 * COPIED / seconds(memory.clone)
-    found: dict[str, dict[str, float]] = {}
-    for name, run in stages.items():
-        with FlopCounterMode(display=False) as counter:
-            run()
-        took, count = seconds(run), counter.get_total_flops()
-        if name.startswith("finetune"):  # the counter takes a depthwise convolution's backward pass for a full one's
-            count = 3 * found[name.replace("finetune", "evaluate")]["gflop"] * 1e9
-        found[name] = {
+
+    def measured(run: Callable[[], object], count: float = 0) -> dict[str, float]:
+        """The row of one stage; its FLOPs are counted unless they are known."""
+        count = count or _flops(run)
+        took, limit = seconds(run), count / flops
+        return {
             "gflop": rounded(count / 1e9),
             "seconds": rounded(took),
-            "limit_s": rounded(count / flops),
-            "of_limit": rounded(count / flops / took),
+            "limit_s": rounded(limit),
+            "of_limit": rounded(limit / took),
         }
-        if "fasterrcnn" in name:
-            model = large if "resnet50" in name else small
-            found[name]["weights_mb"] = rounded(sum(p.numel() for p in model.parameters()) * 4 / 1e6)
+
+    fill = partial(deep_image_prior.fill, [photo], [hole], [1], device=device)
+    found = {"attention, gaze_lite0": measured(partial(gaze, photo)), "inpainting, fast": measured(fill)}
+    for name, model, one, at in (
+        ("fasterrcnn_lite0 at 256 px", small, image, layer),
+        ("fasterrcnn_resnet50_fpn at 800 px", large, shown, LAYER),
+    ):
+        weights = {"weights_mb": rounded(sum(p.numel() for p in model.parameters()) * 4 / 1e6)}
+        found[f"saliency, {name}"] = measured(partial(eigencam, model, [one], at)) | weights
+        found[f"evaluate, {name}"] = measured(partial(look, model, one, at)) | weights
+        # Not counted: the counter takes a depthwise convolution's backward pass for a full one's.
+        three_passes = 3 * found[f"evaluate, {name}"]["gflop"] * 1e9
+        found[f"finetune, {name}"] = measured(partial(train, model, one), three_passes) | weights
     machine = {"gflops": rounded(flops / 1e9), "memory_gb_s": rounded(copied / 1e9)}
     report("limits", threads=1, machine=machine, stages=found)
+
+
+def _flops(run: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,13 @@ def pycocotools_map(truths: list[Truth], found: list[Detections], classes: Seque
 
     def entries(images: Sequence[Truth | Detections]) -> list[dict[str, object]]:
         return [
-            {"image_id": i, "category_id": int(c), "bbox": [x0, y0, x1 - x0, y1 - y0], "iscrowd": 0}
+            {
+                "image_id": i,
+                "category_id": int(c),
+                "bbox": [x0, y0, x1 - x0, y1 - y0],
+                "area": (x1 - x0) * (y1 - y0),
+                "iscrowd": 0,
+            }
             for i, image in enumerate(images)
             for c, (x0, y0, x1, y1) in zip(image.classes, image.boxes.tolist(), strict=True)
         ]
@@ -27,7 +33,7 @@ def pycocotools_map(truths: list[Truth], found: list[Detections], classes: Seque
         coco.dataset = {
             "images": [{"id": i} for i in range(len(truths))],
             "categories": [{"id": c} for c in range(len(classes))],
-            "annotations": [{"id": id, "area": 1.0, **entry} for id, entry in enumerate(entries(truths), 1)],
+            "annotations": [{"id": id, **entry} for id, entry in enumerate(entries(truths), 1)],
         }
         coco.createIndex()
         detections = [{**e, "score": float(s)} for e, s in zip(entries(found), scores, strict=True)]
