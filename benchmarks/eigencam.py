@@ -25,14 +25,14 @@ from tqdm import tqdm
 
 from benchmarks.photographs import Count, Folder, photographs
 from benchmarks.timing import Device, report, rounded, seconds, use
-from toolkit import detectors, saliency
+from toolkit import saliency
 from toolkit.detectors import resnet50
 from toolkit.errors import BadInput
 from toolkit.files import read_image
 from toolkit.params import Saliency
-from toolkit.saliency import to_tensor
 from toolkit.saliency.eigencam import eigencam, explain, projection
 from toolkit.saliency.library import Batched
+from toolkit.tensors import device, to_tensor
 from toolkit.voc import VOC_CLASSES, Tree
 from toolkit.workers import mapped
 
@@ -92,7 +92,7 @@ def detector() -> tuple[FasterRCNN, str]:
         resnet50.load_coco(model, VOC_CLASSES)
     except BadInput:
         weights = "random"
-    return model.eval().to(memory_format=torch.channels_last).to(detectors.device()), weights
+    return model.eval().to(memory_format=torch.channels_last).to(device()), weights
 
 
 def _library(model: FasterRCNN, image: torch.Tensor) -> np.ndarray:

@@ -20,8 +20,9 @@ from benchmarks.eigencam import LAYER, detector
 from benchmarks.photographs import most_salient_parts, photographs
 from benchmarks.timing import Device, report, rounded, seconds, use
 from toolkit import attention, detectors, params
-from toolkit.saliency import layer_of, to_tensor
+from toolkit.saliency import layer_of
 from toolkit.saliency.eigencam import eigencam, look
+from toolkit.tensors import to_tensor
 from toolkit.variants import deep_image_prior
 
 SIDE = 4096  # of the matrices

@@ -12,8 +12,9 @@ import typer
 
 from toolkit import detectors, maps, params
 from toolkit.files import read_image
-from toolkit.saliency import layer_of, to_tensor
+from toolkit.saliency import layer_of
 from toolkit.saliency.eigencam import eigencam
+from toolkit.tensors import device, to_tensor
 from toolkit.variants.regions import most_salient
 
 Folder = Annotated[
@@ -41,8 +42,6 @@ def most_salient_parts(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     model, holes = detectors.load(settings.detector, settings.data.classes), []
     for image in images:
         with torch.inference_mode():
-            (map,) = eigencam(
-                model, [to_tensor(image).to(detectors.device())], layer_of(settings.detector, settings.saliency)
-            )
+            (map,) = eigencam(model, [to_tensor(image).to(device())], layer_of(settings.detector, settings.saliency))
         holes.append(most_salient(maps.scale(map, *image.shape[:2]), settings.aug.erase_percent))
     return holes

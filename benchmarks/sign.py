@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from toolkit import detectors, maps, metrics, params
 from toolkit.files import read_image
-from toolkit.saliency import layer_of, to_tensor
+from toolkit.saliency import layer_of
 from toolkit.saliency.eigencam import explain, oriented, projection
+from toolkit.tensors import device, to_tensor
 from toolkit.voc import Tree
 
 
@@ -29,7 +30,7 @@ def main() -> None:
     torch.set_grad_enabled(False)
     for id in tqdm(source.ids("train"), unit="image"):
         truth = maps.load(Path("datasets/attention/human") / f"{id}.png")
-        seen = explain(model, [to_tensor(read_image(source.image(id))).to(detectors.device())], layer)
+        seen = explain(model, [to_tensor(read_image(source.image(id))).to(device())], layer)
         anchored = oriented(projection(seen.activations), seen.objectness)[0].cpu().numpy()
         raw = get_2d_projection(seen.activations.cpu().numpy())[0]  # the library's own
         both = {sign: _iou(sign * anchored, truth) for sign in (1, -1)}

@@ -20,6 +20,7 @@ from benchmarks.timing import Device, report, rounded, seconds, use
 from tests.reference.pycocotools_map import pycocotools_map
 from toolkit import detectors, params
 from toolkit.params import Params
+from toolkit.tensors import device
 from toolkit.voc import VOC_CLASSES, Tree
 from training.average_precision import Detections as Found
 from training.average_precision import Truth, evaluate
@@ -95,8 +96,8 @@ def _reference(settings: Params, data: Detections, turn: int) -> float:
     views = batches(len(data), STEPS, solver.batch, turn)
     times = []
     for images, targets in DataLoader(data, batch_sampler=views, num_workers=4, collate_fn=collate):
-        here = [image.to(detectors.device()) for image in images]
-        losses = model(here, [{k: v.to(detectors.device()) for k, v in target.items()} for target in targets])
+        here = [image.to(device()) for image in images]
+        losses = model(here, [{k: v.to(device()) for k, v in target.items()} for target in targets])
         total = sum(losses.values())
         if not torch.isfinite(total):
             raise SystemExit("the reference loop's loss is not finite")

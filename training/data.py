@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from toolkit import voc
 from toolkit.files import read_image
-from toolkit.saliency import to_tensor
+from toolkit.tensors import to_tensor
 from toolkit.voc import Annotation, Tree
 
 Target = dict[str, Tensor]

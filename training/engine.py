@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from toolkit.detectors import device
 from toolkit.files import replacing, seed_of
 from toolkit.params import Solver
+from toolkit.tensors import device
 
 Target = dict[str, Tensor]
 SAVE_EVERY = 50  # steps between two states to go on from

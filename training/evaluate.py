@@ -21,9 +21,9 @@ from toolkit.bootstrap import interval, resampled_means
 from toolkit.detectors import predict
 from toolkit.files import read_image, write
 from toolkit.params import Params
-from toolkit.saliency import to_tensor
 from toolkit.saliency.eigencam import look
 from toolkit.sources.scenes import CUE
+from toolkit.tensors import device, to_tensor
 from toolkit.variants import read_mask
 from toolkit.voc import Tree
 from toolkit.workers import mapped
@@ -113,7 +113,7 @@ def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Pa
 
 def examine(model: FasterRCNN, source: Tree, params: Params, id: str) -> tuple[Detections, np.ndarray]:
     """What the detector finds in one image and where it looks; one by one, so that none is padded to another's size."""
-    image = to_tensor(read_image(source.image(id))).to(detectors.device())
+    image = to_tensor(read_image(source.image(id))).to(device())
     layer = saliency.layer_of(params.detector, params.saliency)
     if saliency.by_library(params.saliency):
         one, map = predict(model, image), saliency.map_of(model, source, params.saliency, layer, id)

@@ -19,6 +19,7 @@ from toolkit.errors import BadInput, Problem
 from toolkit.files import Store, digest, link, read_image, sha256, write
 from toolkit.params import Detector, Saliency
 from toolkit.saliency.eigencam import Grids, begun, eigencam, finished
+from toolkit.tensors import device, to_tensor
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
@@ -60,7 +61,7 @@ def maps_of(
     explained = model.named_modules() if by_library(settings) else model.backbone.named_modules(prefix="backbone")
     if layer not in dict(explained):
         raise BadInput(Problem("saliency.layer", f"the detector has no module {layer!r}", "use `default`"))
-    if detectors.device().type == "cuda" and not by_library(settings):
+    if device().type == "cuda" and not by_library(settings):
         yield from _in_batches(model, tree, ids, settings.batch, layer)
     else:
         yield from zip(ids, mapped(lambda: partial(map_of, deepcopy(model), tree, settings, layer), ids), strict=True)
@@ -68,7 +69,7 @@ def maps_of(
 
 def map_of(model: FasterRCNN, tree: Tree, settings: Saliency, layer: str, id: str) -> np.ndarray:
     """The map of one image."""
-    image = to_tensor(read_image(tree.image(id))).to(detectors.device())
+    image = to_tensor(read_image(tree.image(id))).to(device())
     if by_library(settings):
         from toolkit.saliency.library import library_cam  # pytorch-grad-cam brings scikit-learn: seconds to import
 
@@ -97,7 +98,7 @@ def _in_batches(
     decoded = mapped(lambda: partial(_pinned, tree), (id for batch in batches for id in batch))
 
     def under_way(batch: list[str]) -> tuple[list[str], Grids]:
-        images = [image.to(detectors.device(), non_blocking=True) for image in islice(decoded, len(batch))]
+        images = [image.to(device(), non_blocking=True) for image in islice(decoded, len(batch))]
         return batch, begun(model, [image.permute(2, 0, 1).float() / 255 for image in images], layer)
 
     made, next_made = tee(map(under_way, batches))
@@ -110,8 +111,3 @@ def _pinned(tree: Tree, id: str) -> Tensor:
     """An image [H, W, 3] uint8, where a GPU can fetch it while the CPU goes on."""
     image = torch.from_numpy(read_image(tree.image(id)).copy())
     return image.pin_memory() if torch.cuda.is_available() else image
-
-
-def to_tensor(image: np.ndarray) -> Tensor:
-    """[H, W, 3] uint8 -> [3, H, W] float32 in 0..1, as detectors take it."""
-    return torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1).float() / 255

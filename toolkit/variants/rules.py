@@ -50,7 +50,7 @@ def erasing(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
 
 def inpainting(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
     """The most salient pixels filled from their surroundings."""
-    from toolkit.detectors import device  # torch takes seconds to import: only those who need it wait
+    from toolkit.tensors import device  # torch takes seconds to import: only those who need it wait
     from toolkit.variants.inpainting import Holed, inpaint
 
     originals, ahead = tee(originals)

@@ -13,8 +13,9 @@ from toolkit import detectors, maps, saliency
 from toolkit.errors import BadInput
 from toolkit.files import sha256
 from toolkit.params import Params
-from toolkit.saliency import _in_batches, to_tensor
+from toolkit.saliency import _in_batches
 from toolkit.saliency.eigencam import _cover, eigencam, leading, look, oriented, projection
+from toolkit.tensors import device, to_tensor
 from toolkit.voc import VOC_CLASSES, Tree
 
 LAYER = "backbone.body.blocks.4"
@@ -129,7 +130,7 @@ def test_no_stored_map_depends_on_batch_size_or_threads(
 def test_a_gpu_s_batches_give_the_maps_of_single_images(model: FasterRCNN, sample: Tree, settings: Params) -> None:
     """The way of the GPU, walked on what there is."""
     ids = sample.all_ids()
-    for id, map in _in_batches(model.to(detectors.device()), sample, ids, 5, LAYER):
+    for id, map in _in_batches(model.to(device()), sample, ids, 5, LAYER):
         alone = saliency.map_of(model, sample, settings.saliency, LAYER, id)
         assert np.abs(map - alone).max() < 1e-3  # but for rounding
         ids.remove(id)

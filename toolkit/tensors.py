@@ -1,0 +1,15 @@
+"""Where torch computes, and images as it takes them."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """[H, W, 3] uint8 -> [3, H, W] float32 in 0..1, as detectors take it."""
+    return torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1).float() / 255
