@@ -140,9 +140,10 @@ def variant(name: Name) -> None:
 
     from toolkit import variants
     from toolkit.files import new_folder
+    from toolkit.params import VARIANTS
     from toolkit.voc import Tree
 
-    _known(name, variants.NAMES)
+    _known(name, VARIANTS)
     _needs(SOURCE, SALIENCY, SELECTION)
     with new_folder(DATASETS / "variants" / name) as out:
         about = variants.build(name, Tree(SOURCE), SALIENCY, pd.read_parquet(SELECTION), _params().aug, out)
@@ -153,11 +154,11 @@ def variant(name: Name) -> None:
 def finetune(name: Name) -> None:
     """The base detector fine-tuned on one variant -> datasets/arms/NAME."""
     from toolkit.files import new_folder
-    from toolkit.variants import NAMES
+    from toolkit.params import VARIANTS
     from toolkit.voc import Tree
     from training.finetune import build
 
-    _known(name, NAMES)
+    _known(name, VARIANTS)
     _needs(DATASETS / "variants" / name)
     with new_folder(DATASETS / "arms" / name) as out, new_folder(REPORTS / "training" / name) as logs:
         build(Tree(DATASETS / "variants" / name), _params(), out, logs)
@@ -170,11 +171,11 @@ def evaluate(name: Name) -> None:
     `base` is the detector before fine-tuning. Example: `salvoc evaluate base`
     """
     from toolkit.files import new_folder
-    from toolkit.variants import NAMES
+    from toolkit.params import VARIANTS
     from toolkit.voc import Tree
     from training.evaluate import build
 
-    _known(name, ("base", *NAMES))
+    _known(name, ("base", *VARIANTS))
     _needs(SOURCE, ATTENTION, *([] if name == "base" else [DATASETS / "arms" / name]))
     with new_folder(REPORTS / "arms" / name) as out:
         build(name, Tree(SOURCE), ATTENTION, DATASETS / "arms", _params(), REPORTS / "metrics" / f"{name}.json", out)
@@ -268,6 +269,31 @@ def export(
     from toolkit.export import export
 
     export(DATASETS / "variants" / name, folder, format, _params().data.classes)
+
+
+@app.command(rich_help_panel=AROUND)
+def store(
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what no commit, branch or experiment uses.")] = False,
+    days: Annotated[float, typer.Option(min=0, help="Keep what is younger: it may be unfinished work.")] = 7,
+) -> None:
+    """What lies in `.salvoc`, where finished work is kept, and how much of it nothing uses any more.
+
+    Example: `salvoc store --prune --days 30`
+    """
+    from toolkit import pruning
+
+    _needs(Path("dvc.lock"))
+    found = pruning.look(days)
+    for name, kind in found.kinds.items():
+        typer.echo(
+            f"{name:28}{kind.files:9,} files {kind.size / 1e6:11,.1f} MB, of which unused {len(kind.unused):9,} files"
+        )
+    if found.unknown:
+        typer.echo(f"{found.unknown} outputs of commits are not in DVC's cache: what they hold counts as unused")
+    unused = sum(len(kind.unused) for kind in found.kinds.values())
+    if prune:
+        pruning.prune(found)
+    typer.echo(f"{unused:,} files {'removed' if prune else f'are older than {days:g} days and in no commit'}")
 
 
 @gaze.command("train")

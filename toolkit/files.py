@@ -1,4 +1,4 @@
-"""Files that are never half written, never written twice: temporary name then rename, links, and a store by content."""
+"""Files that are never half written: temporary name then rename; links, hashes and seeds."""
 
 import fcntl
 import hashlib
@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,33 +98,10 @@ def sha256(path: Path) -> str:
 
 
 def digest(*parts: object) -> str:
-    """One hash for a sequence of values: the key under which what was made of them is stored."""
+    """One hash for a sequence of values."""
     return hashlib.sha256("\x00".join(map(repr, parts)).encode()).hexdigest()
 
 
 def seed_of(*parts: object) -> int:
     """A seed that depends on these values alone, never on order, batches, workers or restarts."""
     return int(digest(*parts)[:15], 16)
-
-
-class Store:
-    """Finished work by content: what was made once from the same input and settings is never made again.
-
-    It survives a kill and a change of parameters, and lies outside the stages' outputs, which DVC removes before a run.
-    Delete the folder at will: the next run makes again what it needs.
-    """
-
-    def __init__(self, kind: str) -> None:
-        here = Path.cwd()
-        inside = next((p.parent for p in here.parents if p.name == ".dvc"), here)  # `dvc exp run --temp` works in there
-        self.root = Path(os.environ.get("SALVOC_STORE", inside / ".salvoc")) / kind
-
-    def path(self, key: str, suffix: str = ".png") -> Path:
-        return self.root / key[:2] / f"{key}{suffix}"
-
-    def get(self, key: str, make: Callable[[], bytes], suffix: str = ".png") -> Path:
-        """The stored file of `key`, made now if it is not there."""
-        path = self.path(key, suffix)
-        if not path.exists():
-            write(path, make())
-        return path

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +13,7 @@ from toolkit.errors import BadInput, Problem
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 VariantName = Literal["none", "erasing", "inpainting", "nontrivial", "random", "oracle"]
+VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 
 
 class Section(BaseModel):

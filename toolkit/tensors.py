@@ -10,6 +10,13 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def arithmetic() -> str:
+    """What computes here, as far as it may round differently elsewhere: part of the key of what torch made."""
+    if device().type == "cuda":
+        return f"{torch.cuda.get_device_name()}, {torch.get_float32_matmul_precision()}"
+    return f"{torch.backends.cpu.get_cpu_capability()}"
+
+
 def to_tensor(image: np.ndarray) -> Tensor:
     """[H, W, 3] uint8 -> [3, H, W] float32 in 0..1, as detectors take it."""
     return torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1).float() / 255

@@ -12,9 +12,11 @@ from torch.utils.data import Dataset
 
 from toolkit.detectors import lite0
 from toolkit.detectors.checkpoint import save_checkpoint
-from toolkit.files import Store, digest, seed_of
+from toolkit.files import seed_of, write
 from toolkit.params import Params
 from toolkit.sources.scenes import draw
+from toolkit.store import Store
+from toolkit.tensors import arithmetic
 from toolkit.voc import VOC_CLASSES
 from training.data import Target, as_target
 from training.engine import fit
@@ -36,9 +38,12 @@ class Scenes(Dataset[tuple[Tensor, Target]]):
 def build(params: Params, out: Path) -> None:
     """Train the embedded detector on scenes and write its checkpoint."""
     base = params.base
-    torch.manual_seed(base.seed)
-    model = lite0.build(len(VOC_CLASSES), params.sample.size)
-    state = Store("training").path(digest("base", base, params.sample), ".pt")
-    fit(model, Scenes(params), base.steps * base.batch, base, base.seed, state, lambda step, losses: None, "base")
-    save_checkpoint(model.half(), out, VOC_CLASSES)  # half precision: it is committed, and read back into float32
-    state.unlink(missing_ok=True)
+    weights = Store("training", __name__).path("base", base, params.sample, arithmetic(), suffix=".safetensors")
+    if not weights.exists():
+        torch.manual_seed(base.seed)
+        model = lite0.build(len(VOC_CLASSES), params.sample.size)
+        state = weights.with_suffix(".pt")
+        fit(model, Scenes(params), base.steps * base.batch, base, base.seed, state, lambda step, losses: None, "base")
+        save_checkpoint(model.half(), weights, VOC_CLASSES)  # it is committed in half, and read back into float32
+        state.unlink(missing_ok=True)
+    write(out, weights.read_bytes())  # no link: git keeps this file, and may write to it

@@ -22,9 +22,8 @@ from toolkit.detectors import predict
 from toolkit.files import read_image, write
 from toolkit.params import Params
 from toolkit.saliency.eigencam import look
-from toolkit.sources.scenes import CUE
+from toolkit.sources.masks import CUE, read_mask
 from toolkit.tensors import device, to_tensor
-from toolkit.variants import read_mask
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 from training import average_precision

@@ -8,8 +8,10 @@ from dvclive import Live
 
 from toolkit import detectors
 from toolkit.detectors.checkpoint import save_checkpoint
-from toolkit.files import Store, digest, link, write
+from toolkit.files import link, write
 from toolkit.params import Params
+from toolkit.store import Store
+from toolkit.tensors import arithmetic
 from toolkit.voc import Tree
 from training.data import Detections
 from training.engine import fit
@@ -24,10 +26,10 @@ def build(variant: Tree, params: Params, out: Path, logs: Path) -> None:
     """
     about = json.loads((variant.root / "variant.json").read_text())
     train, classes = params.train, params.data.classes
-    made_of = (about["source"], about["variant"], about["content"], detectors.fingerprint(params.detector))
+    made_of = (about["source"], about["content"], detectors.fingerprint(params.detector, classes), arithmetic())
     for seed in train.seeds:
         settings = train.model_dump(exclude={"seeds"})
-        weights = Store("training").path(digest("arm", made_of, settings, classes, seed), ".safetensors")
+        weights = Store("training", __name__).path("arm", made_of, settings, seed, suffix=".safetensors")
         history, state = weights.with_suffix(".json"), weights.with_suffix(".pt")
         with Live(str(logs / f"seed-{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
             log = partial(_log, live, max(train.steps // LOGGED, 1))

@@ -24,10 +24,11 @@ from tqdm import tqdm
 from toolkit.attention import recordings
 from toolkit.attention.readout import Readouts, features, prepared
 from toolkit.attention.recordings import Recording, Viewing
-from toolkit.files import Store, digest, read_image, sha256, write
+from toolkit.files import digest, read_image, sha256, write
+from toolkit.store import Store
+from toolkit.tensors import arithmetic
 from toolkit.workers import mapped
 
-VERSION = 1  # raise it when features or the fit change, so that stored ones are made again
 EPOCHS = 6
 BATCH = 8
 RATE, DECAY, WARM_UP = 3e-3, 1e-2, 50  # AdamW's, and its first steps
@@ -47,14 +48,15 @@ class View:
 
 def views(recording: Recording) -> list[View]:
     """Every image of a recording that somebody fixated; their features are computed where they are not stored yet."""
-    store, items = Store("gaze/features"), list(recording.viewings.items())
+    store, items = Store("gaze/features", __name__), list(recording.viewings.items())
     made = mapped(lambda: lambda item: _view(store, *item), items)
     seen = tqdm(made, desc=f"{recording.name}: features", total=len(items), unit="image", mininterval=1)
     return [view for view in seen if view.counts.any()]
 
 
 def _view(store: Store, id: str, viewing: Viewing) -> View:
-    path = store.get(digest(VERSION, sha256(viewing.image)), lambda: _features(viewing.image), ".safetensors")
+    made_of = sha256(viewing.image), arithmetic()
+    path = store.get(*made_of, make=lambda: _features(viewing.image), suffix=".safetensors")
     cells = load_file(path)["0"].shape[-2:]
     return View(id, path, torch.from_numpy(recordings.counts(viewing, *cells)))
 
@@ -134,7 +136,8 @@ def surprise(members: Tensor, counts: Tensor) -> Tensor:
 def fitted(sets: Sequence[Sequence[View]], title: str) -> Path:
     """The file of the readouts fitted to these views, made now if it was not there."""
     seen = [[(view.features.stem, digest(view.counts.tolist())) for view in some] for some in sets]
-    return Store("gaze").get(digest(VERSION, seen), lambda: _packed(fit(sets, title)), ".safetensors")
+    store = Store("gaze", __name__)
+    return store.get(seen, arithmetic(), make=lambda: _packed(fit(sets, title)), suffix=".safetensors")
 
 
 def _packed(readouts: Readouts) -> bytes:

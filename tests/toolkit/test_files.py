@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from toolkit.files import Store, digest, link, new_folder, png, read_image, replacing, seed_of, sha256, write
+from toolkit.files import digest, link, new_folder, png, read_image, replacing, seed_of, sha256, write
 
 
 def names(folder: Path) -> list[str]:
@@ -158,55 +158,6 @@ def test_seeds_never_change() -> None:
 
 def test_seeds_fit_every_generator() -> None:
     assert all(0 <= seed_of(number) < 2**63 for number in range(1000))
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv("SALVOC_STORE", str(tmp_path / "store"))
-    return Store("dip")
-
-
-def test_store_makes_once(store: Store) -> None:
-    made: list[str] = []
-
-    def make() -> bytes:
-        made.append("x")
-        return b"x"
-
-    first, second = store.get(digest("k"), make), Store("dip").get(digest("k"), make)
-    assert first == second
-    assert first.read_bytes() == b"x"
-    assert made == ["x"]
-
-
-def test_store_keeps_nothing_of_a_failed_make(store: Store) -> None:
-    def fail() -> bytes:
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        store.get(digest("k"), fail)
-    assert store.get(digest("k"), lambda: b"whole").read_bytes() == b"whole"
-
-
-def test_two_threads_may_make_the_same_key(store: Store) -> None:
-    """The second makes and stores it while the first is at work."""
-    with ThreadPoolExecutor(1) as other:
-
-        def make() -> bytes:
-            other.submit(store.get, digest("k"), lambda: b"same").result(timeout=10)
-            return b"same"
-
-        assert store.get(digest("k"), make).read_bytes() == b"same"
-
-
-def test_store_lies_beside_dvc_even_in_a_temporary_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inside = tmp_path / ".dvc" / "tmp" / "exps" / "one"
-    inside.mkdir(parents=True)
-    monkeypatch.delenv("SALVOC_STORE", raising=False)
-    monkeypatch.chdir(inside)
-    assert Store("dip").root == tmp_path / ".salvoc" / "dip"
-    monkeypatch.chdir(tmp_path)
-    assert Store("dip").root == tmp_path / ".salvoc" / "dip"
 
 
 @pytest.mark.parametrize(

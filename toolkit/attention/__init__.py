@@ -14,21 +14,21 @@ from tqdm import tqdm
 
 from toolkit import maps
 from toolkit.attention.human import Human, attention_of
-from toolkit.files import Store, digest, link, read_image, sha256, write
+from toolkit.files import link, read_image, sha256, write
+from toolkit.store import Store
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 
 PREDICTORS = {  # and the module that each is in: some need torch, which takes seconds to import, or an extra
-    "gaze_lite0": "readout",
-    "deepgaze2e": "deepgaze",
-    "bottom_up": "bottom_up",
-    "spectral_residual": "bottom_up",
-    "centre": "bottom_up",
+    "gaze_lite0": "toolkit.attention.readout",
+    "deepgaze2e": "toolkit.attention.deepgaze",
+    "bottom_up": "toolkit.attention.bottom_up",
+    "spectral_residual": "toolkit.attention.bottom_up",
+    "centre": "toolkit.attention.bottom_up",
 }
 PLACEHOLDERS = {"README.md", ".gitignore"}  # what lies in the folder for people's attention before anything does
-VERSION = 2  # raise it when a predictor's result changes, so that stored maps are made again
 
 
 def predictor(name: str) -> Predictor:
@@ -45,9 +45,9 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
     """
     for folder in ("human", "gaze", "fixations"):
         (out / folder).mkdir(parents=True)
-    store, ids = Store("attention"), source.all_ids()
+    store, ids = Store("attention", __name__), source.all_ids()
     weights = getattr(_module(name), "WEIGHTS", None)
-    made_of = ("gaze", VERSION, name, sha256(weights) if weights and weights.exists() else None)
+    made_of = (name, sha256(weights) if weights and weights.exists() else None)
     empty = human.is_dir() and {path.name for path in human.iterdir()} <= PLACEHOLDERS
     known = None if empty else attention_of(human, ids)
     predicting = mapped(lambda: partial(_predicted, store, made_of, predictor(name)), map(source.image, ids))
@@ -62,8 +62,7 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
 
 def _predicted(store: Store, made_of: tuple[object, ...], predict: Predictor, image: Path) -> Path:
     """The stored map of one image, made now if it is not there."""
-    key = digest(*made_of, sha256(image))
-    return store.get(key, lambda: maps.encode(maps.normalise(predict(read_image(image)))))
+    return store.get(made_of, sha256(image), make=lambda: maps.encode(maps.normalise(predict(read_image(image)))))
 
 
 def _keep(seen: Human, id: str, out: Path) -> None:
@@ -76,4 +75,4 @@ def _keep(seen: Human, id: str, out: Path) -> None:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"toolkit.attention.{PREDICTORS[name]}")
+    return import_module(PREDICTORS[name])

@@ -62,10 +62,10 @@ def load(settings: Detector, classes: Sequence[str]) -> FasterRCNN:
     return model.eval()
 
 
-def fingerprint(settings: Detector) -> str:
-    """What makes the base detector the one it is: part of the key under which its maps are stored."""
+def fingerprint(settings: Detector, classes: Sequence[str]) -> str:
+    """What makes the base detector the one it is, besides code: part of the key of all that is made with it."""
     file = sha256(present(Path(settings.checkpoint))) if settings.weights == "checkpoint" else settings.weights
-    return digest(settings.name, settings.size, file)
+    return digest(settings.name, settings.size, file, list(classes))
 
 
 @torch.inference_mode()

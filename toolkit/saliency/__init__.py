@@ -16,21 +16,20 @@ from tqdm import tqdm
 
 from toolkit import detectors, maps
 from toolkit.errors import BadInput, Problem
-from toolkit.files import Store, digest, link, read_image, sha256, write
+from toolkit.files import link, read_image, sha256, write
 from toolkit.params import Detector, Saliency
 from toolkit.saliency.eigencam import Grids, begun, eigencam, finished
-from toolkit.tensors import device, to_tensor
+from toolkit.store import Store
+from toolkit.tensors import arithmetic, device, to_tensor
 from toolkit.voc import Tree
 from toolkit.workers import mapped
-
-VERSION = 2  # raise it when a method's result changes, so that stored maps are made again
 
 
 def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str], out: Path) -> None:
     """Write `ID.png`, the base detector's map of every image of the source."""
-    store = Store("saliency")
-    made_of = (VERSION, detectors.fingerprint(detector), settings.method, layer_of(detector, settings), settings.sign)
-    paths = {id: store.path(digest(*made_of, sha256(source.image(id)))) for id in source.all_ids()}
+    store = Store("saliency", __name__)
+    made_of = (detectors.fingerprint(detector, classes), settings.method, layer_of(detector, settings), settings.sign)
+    paths = {id: store.path(made_of, arithmetic(), sha256(source.image(id))) for id in source.all_ids()}
     missing = [id for id, path in paths.items() if not path.exists()]
     if missing:
         model = detectors.load(detector, classes)

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from toolkit.params import Cue
+from toolkit.sources.masks import CUE, OBJECT
 from toolkit.voc import VOC_CLASSES, Annotation, Object
 
 Condition = Literal["none", "matching", "random", "correlated"]
@@ -42,7 +43,6 @@ ICONS: dict[str, tuple[str, ...]] = {
 }
 OBJECT_SIDE = (0.30, 0.58)  # of the image's side
 MAX_OVERLAP = 0.25  # of an earlier object's box that a later one may hide
-OBJECT, CUE = 1, 2  # values in the mask; 0 is background
 
 
 @dataclass(frozen=True)

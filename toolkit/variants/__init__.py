@@ -6,23 +6,20 @@ from collections.abc import Sequence
 from itertools import tee
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from toolkit import maps, voc
 from toolkit.errors import BadInput, Problem
-from toolkit.files import Store, digest, link, png, read_image, seed_of, sha256, write
+from toolkit.files import digest, link, png, read_image, seed_of, sha256, write
 from toolkit.params import Aug
-from toolkit.sources.scenes import CUE, OBJECT
+from toolkit.sources.masks import CUE, OBJECT, read_mask
+from toolkit.store import Store
 from toolkit.variants.croissant import describe
 from toolkit.variants.rules import DEPENDS, RULES, Changed, Original
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
-NAMES = ("none", *RULES)
-VERSION = 1  # raise it when a rule's result changes, so that stored images are made again
 EVERY_TRAIN_IMAGE = ("nontrivial", "oracle")  # rules that do not ask where the detector looked
 PARTS = {"object": OBJECT, "cue": CUE, "background": 0}
 
@@ -40,8 +37,8 @@ def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug:
         )
     wanted = selection["id"] if name in EVERY_TRAIN_IMAGE else selection["id"][selection["selected"]]
     ids = [] if name == "none" else list(wanted)
-    store = Store(f"variants/{name}")
-    records = {id: store.path(_key(name, source, saliency, id, aug), ".json") for id in ids}
+    store = Store(f"variants/{name}", __name__)
+    records = {id: store.path(*_made_of(name, source, saliency, id, aug), suffix=".json") for id in ids}
     missing = [id for id in ids if not records[id].exists()]
     if missing:
         bar = tqdm(desc=name, total=len(ids), initial=len(ids) - len(missing), unit="image", mininterval=1)
@@ -57,11 +54,11 @@ def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug:
     return about
 
 
-def _key(name: str, source: Tree, saliency: Path, id: str, aug: Aug) -> str:
-    """Everything that one changed image depends on."""
-    made_of = [source.image(id), source.annotation(id), saliency / f"{id}.png"]
-    made_of += [source.mask(id)] if source.mask(id).exists() else []
-    return digest(VERSION, name, DEPENDS[name](aug), seed_of(aug.seed, name, id), [sha256(path) for path in made_of])
+def _made_of(name: str, source: Tree, saliency: Path, id: str, aug: Aug) -> tuple[object, ...]:
+    """Everything that one changed image depends on, besides code."""
+    files = [source.image(id), source.annotation(id), saliency / f"{id}.png"]
+    files += [source.mask(id)] if source.mask(id).exists() else []
+    return DEPENDS[name](aug), seed_of(aug.seed, name, id), [sha256(path) for path in files]
 
 
 def _read(source: Tree, saliency: Path, id: str, seed: int) -> Original:
@@ -69,15 +66,6 @@ def _read(source: Tree, saliency: Path, id: str, seed: int) -> Original:
     map = maps.scale(maps.load(saliency / f"{id}.png"), *image.shape[:2])
     mask = read_mask(source, id)
     return Original(image, source.annotation(id).read_bytes(), map, mask, seed)
-
-
-def read_mask(source: Tree, id: str) -> np.ndarray | None:
-    """The sample's [H, W] mask of background 0, object 1 and cue 2; None where the source has none."""
-    path = source.mask(id)
-    if not path.exists():
-        return None
-    with Image.open(path) as mask:
-        return np.asarray(mask)
 
 
 def _keep(made: tuple[Path, Original, Changed]) -> None:
@@ -119,9 +107,15 @@ def _about(name: str, source: Tree, records: dict[str, Path], aug: Aug) -> dict[
         "pixels": _sum(each, "pixels"),
         "objects_lost": _sum(each, "objects_lost"),
         "where": {part: _sum(each, part) for part in PARTS} if (source.root / "Masks").exists() else None,
-        "content": digest(sorted((id, record.stem) for id, record in records.items())),
+        "content": digest([(id, *_hashes(record)) for id, record in sorted(records.items())]),
         "changed_ids": changed,
     }
+
+
+def _hashes(record: Path) -> list[str | None]:
+    """The hashes of the image and the annotation that were stored with a record; None where one did not change."""
+    files = (record.with_suffix(suffix) for suffix in (".png", ".xml"))
+    return [sha256(file) if file.exists() else None for file in files]
 
 
 def _sum(records: dict[str, dict[str, int]], what: str) -> int:

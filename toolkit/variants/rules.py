@@ -11,7 +11,7 @@ import numpy as np
 
 from toolkit import voc
 from toolkit.params import Aug
-from toolkit.sources.scenes import CUE
+from toolkit.sources.masks import CUE
 from toolkit.variants.regions import elsewhere, erase, most_salient
 
 

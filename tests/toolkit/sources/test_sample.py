@@ -8,8 +8,8 @@ import pytest
 from toolkit import maps, sources, voc
 from toolkit.files import read_image, sha256
 from toolkit.params import Cue, Params
-from toolkit.sources.scenes import CUE, ICONS, OBJECT, Condition, Scene, attention, draw
-from toolkit.variants import read_mask
+from toolkit.sources.masks import CUE, OBJECT, read_mask
+from toolkit.sources.scenes import ICONS, Condition, Scene, attention, draw
 from toolkit.voc import VOC_CLASSES, Tree
 
 

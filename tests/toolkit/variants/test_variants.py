@@ -14,9 +14,8 @@ from torchvision.datasets import VOCDetection
 from toolkit import maps, variants, voc
 from toolkit.errors import BadInput
 from toolkit.files import read_image, sha256, write
-from toolkit.params import Params
-from toolkit.sources.scenes import CUE
-from toolkit.variants import NAMES, read_mask
+from toolkit.params import VARIANTS, Params
+from toolkit.sources.masks import CUE, read_mask
 from toolkit.variants.regions import most_salient
 from toolkit.variants.rules import RULES
 from toolkit.voc import Tree
@@ -59,7 +58,7 @@ def changed(sample: Tree, variant: Tree, id: str) -> np.ndarray:
     return (read_image(sample.image(id)) != read_image(variant.image(id))).any(axis=2)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_is_a_complete_voc_tree(make: Make, sample: Tree, name: str) -> None:
     variant = make(name)
     assert variant.splits() == sample.splits()
@@ -73,7 +72,7 @@ def test_a_variant_is_a_complete_voc_tree(make: Make, sample: Tree, name: str) -
             assert 0 <= y0 < y1 <= after.height
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_test_images_never_change(make: Make, sample: Tree, name: str) -> None:
     variant = make(name)
     for split in ("test", "test_matching", "test_random"):

@@ -1,0 +1,68 @@
+"""What code makes a result: the imports are followed, and dvc.yaml's stages depend on what they find."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from toolkit import provenance
+
+STAGES: dict[str, dict] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def made_by(stage: str) -> tuple[str, ...]:
+    """The modules behind a stage's command: what the function of `salvoc COMMAND` imports, and what that does."""
+    command = STAGES[stage]["cmd"].split()[1]
+    (function,) = (
+        node
+        for node in ast.parse((ROOT / "toolkit" / "cli.py").read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == command
+    )
+    named = {name for name in provenance._imports(function) if provenance._file(name)}
+    return provenance.modules(*sorted(named), "toolkit.params")  # every command reads params.yaml
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_all_the_code_that_makes_its_outputs(stage: str) -> None:
+    listed = [dep for dep in STAGES[stage]["deps"] if dep.startswith(provenance.PACKAGES)]
+    files = {str(provenance.path(module)) for module in made_by(stage)}
+    missing = {file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in listed)}
+    assert not missing
+    needless = [dep for dep in listed if not any(file == dep or file.startswith(f"{dep}/") for file in files)]
+    assert not needless
+
+
+def test_imports_are_followed_wherever_they_stand() -> None:
+    found = provenance.modules("toolkit.saliency")
+    assert {"toolkit.saliency", "toolkit.saliency.eigencam", "toolkit.maps", "toolkit.files"} <= set(found)
+    assert "toolkit.saliency.library" in found  # imported inside a function
+    assert {"toolkit.detectors.lite0", "toolkit.imagenet"} <= set(found)  # not by itself
+    assert not any(name.startswith("training") for name in found)
+
+
+def test_a_module_that_is_chosen_by_its_name_is_an_import() -> None:
+    assert {"toolkit.attention.readout", "toolkit.attention.deepgaze"} <= set(provenance.modules("toolkit.attention"))
+
+
+def test_imports_for_types_alone_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toolkit").mkdir()
+    (tmp_path / "toolkit" / "__init__.py").write_text("")
+    (tmp_path / "toolkit" / "a.py").write_text("if TYPE_CHECKING:\n    from toolkit import b\n")
+    (tmp_path / "toolkit" / "b.py").write_text("")
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    provenance._tree.cache_clear()
+    assert provenance.modules("toolkit.a") == ("toolkit", "toolkit.a")
+    provenance._tree.cache_clear()
+
+
+def test_the_libraries_that_compute_are_named_with_their_versions() -> None:
+    found = dict(provenance.libraries(provenance.modules("toolkit.saliency")))
+    assert {"torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "timm", "grad-cam"} <= set(found)
+    assert not {"tqdm", "pydantic"} & set(found)
+
+
+def test_a_name_that_is_no_module_is_refused() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"toolkit\.nothing"):
+        provenance.path("toolkit.nothing")

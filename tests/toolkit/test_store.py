@@ -1,0 +1,137 @@
+"""The store: work is made once, survives a failure, and is found only by the code that would make it again."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from toolkit import provenance
+from toolkit.store import Store
+
+MAKER = "toolkit.maps"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("SALVOC_STORE", str(tmp_path / "store"))
+    return Store("dip", MAKER)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A repository of three modules, of which `maker` imports one, in the place of this one."""
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    files = {
+        "__init__.py": "",
+        "maker.py": '"""Makes."""\nfrom toolkit import part\nSIZE = 3  # pixels\n\n\ndef make(n):\n    return n * SIZE\n',
+        "part.py": "import numpy as np\n\nHALF = 2\n",
+        "other.py": "WIDE = 1\n",
+    }
+    (tmp_path / "toolkit").mkdir()
+    for name, text in files.items():
+        (tmp_path / "toolkit" / name).write_text(text)
+    forget()
+    yield tmp_path / "toolkit"
+    forget()
+
+
+def forget() -> None:
+    provenance.code.cache_clear()
+    provenance._tree.cache_clear()
+
+
+def test_store_makes_once(store: Store) -> None:
+    made: list[str] = []
+
+    def make() -> bytes:
+        made.append("x")
+        return b"x"
+
+    first, second = store.get("k", make=make), Store("dip", MAKER).get("k", make=make)
+    assert first == second
+    assert first.read_bytes() == b"x"
+    assert made == ["x"]
+
+
+def test_store_keeps_nothing_of_a_failed_make(store: Store) -> None:
+    def fail() -> bytes:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        store.get("k", make=fail)
+    assert store.get("k", make=lambda: b"whole").read_bytes() == b"whole"
+
+
+def test_two_threads_may_make_the_same_key(store: Store) -> None:
+    """The second makes and stores it while the first is at work."""
+    with ThreadPoolExecutor(1) as other:
+
+        def make() -> bytes:
+            other.submit(lambda: store.get("k", make=lambda: b"same")).result(timeout=10)
+            return b"same"
+
+        assert store.get("k", make=make).read_bytes() == b"same"
+
+
+def test_store_lies_beside_dvc_even_in_a_temporary_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = tmp_path / ".dvc" / "tmp" / "exps" / "one"
+    inside.mkdir(parents=True)
+    monkeypatch.delenv("SALVOC_STORE", raising=False)
+    monkeypatch.chdir(inside)
+    assert Store("dip", MAKER).root == tmp_path / ".salvoc" / "dip"
+    monkeypatch.chdir(tmp_path)
+    assert Store("dip", MAKER).root == tmp_path / ".salvoc" / "dip"
+
+
+@pytest.mark.parametrize("value", [1, 1.0, "1", (1,), None])
+def test_each_value_has_a_key_of_its_own(store: Store, value: object) -> None:
+    others = {store.path(other) for other in (1, 1.0, "1", (1,), None) if repr(other) != repr(value)}
+    assert store.path(value) not in others
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("maker.py", "SIZE = 3", "SIZE = 4"),
+        ("maker.py", "n * SIZE", "n + SIZE"),
+        ("part.py", "HALF = 2", "HALF = 2.0"),
+        ("__init__.py", "", "import os\n"),
+    ],
+)
+def test_what_other_code_made_is_not_found(store: Store, repository: Path, file: str, old: str, new: str) -> None:
+    before = Store("dip", "toolkit.maker").path("k")
+    text = (repository / file).read_text()
+    (repository / file).write_text(text.replace(old, new) if old else new)
+    forget()
+    assert Store("dip", "toolkit.maker").path("k") != before
+    (repository / file).write_text(text)
+    forget()
+    assert Store("dip", "toolkit.maker").path("k") == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("maker.py", "# pixels", "# cells"),
+        ("maker.py", "\n\n\ndef", "\n\n\n\n# makes\ndef"),
+        ("maker.py", '"""Makes."""', '"""Makes it."""'),
+        ("other.py", "WIDE = 1", "WIDE = 2"),
+    ],
+)
+def test_comments_docstrings_and_other_modules_cost_nothing(
+    store: Store, repository: Path, file: str, old: str, new: str
+) -> None:
+    before = Store("dip", "toolkit.maker").path("k")
+    (repository / file).write_text((repository / file).read_text().replace(old, new))
+    forget()
+    assert Store("dip", "toolkit.maker").path("k") == before
+
+
+def test_another_version_of_a_library_makes_other_work(
+    store: Store, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Store("dip", "toolkit.maker").path("k")
+    monkeypatch.setattr(provenance, "version", lambda distribution: "0.0.1")
+    forget()
+    assert Store("dip", "toolkit.maker").path("k") != before
