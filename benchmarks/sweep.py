@@ -8,7 +8,6 @@ inpainted by Deep Image Prior; at 20,000 OpenCV's Telea stands in: an hour and m
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,14 +31,14 @@ THRESHOLDS = (0.1, 0.05, 0.15, 0.2)  # the first is the full run
 HIGHEST = 0.25  # synthetic IoUs are uniform up to here, so that 0.1 selects 40 % as on VOC 2012
 SIDE = 256  # pixels of an image
 VARIANTS = ["none", "erasing", "inpainting", "random"]
-# In place of `salvoc`: runs it and notes how long it took and how much memory it had.
+# In place of `python`, which runs the stages: runs it and notes how long it took and how much memory it had.
 SHIM = """#!{python}
 import json, resource, subprocess, sys, time
 start = time.perf_counter()
-code = subprocess.call(["{salvoc}", *sys.argv[1:]])
+code = subprocess.call(["{python}", *sys.argv[1:]])
 mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 with open("{log}", "a") as log:
-    print(json.dumps({{"stage": " ".join(sys.argv[1:]), "seconds": time.perf_counter() - start, "mib": mib}}), file=log)
+    print(json.dumps({{"stage": " ".join(sys.argv[3:]), "seconds": time.perf_counter() - start, "mib": mib}}), file=log)
 sys.exit(code)
 """
 
@@ -103,8 +102,8 @@ def _sweep(folder: Path, size: int, engine: str) -> dict[str, Any]:
 
 
 def _shim(folder: Path) -> Path:
-    log, shim = folder / "log", folder / "bin" / "salvoc"
-    write(shim, SHIM.format(python=sys.executable, salvoc=shutil.which("salvoc"), log=log))
+    log, shim = folder / "log", folder / "bin" / "python"
+    write(shim, SHIM.format(python=sys.executable, log=log))
     shim.chmod(0o755)
     return log
 

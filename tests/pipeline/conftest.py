@@ -34,9 +34,7 @@ class Repository:
     root: Path
 
     def environment(self) -> dict[str, str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        # The repository's own toolkit runs, not the one that the tests were installed from.
-        return os.environ | {"PATH": path, "PYTHONPATH": str(self.root)}
+        return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
     def run(self, command: str) -> str:
         done = subprocess.run(

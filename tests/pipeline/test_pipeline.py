@@ -139,3 +139,49 @@ def test_a_killed_repro_goes_on(finished: Finished, tmp_path: Path) -> None:
     again.run("dvc repro select")
     for out in ("datasets/source", "datasets/attention", "datasets/saliency", "datasets/selection.parquet"):
         assert again.hashes()[out] == whole.hashes()[out]
+
+
+def test_changed_code_makes_anew_what_is_stored_and_finds_it_from_then_on(finished: Finished, tmp_path: Path) -> None:
+    """The code of the checkout that a stage runs in, whatever is installed."""
+    whole, _ = finished
+    root = tmp_path / "repository"
+    shutil.copytree(whole.root, root, ignore=shutil.ignore_patterns("cache"))
+    edited = Repository(root)
+    for file, old, new in (
+        ("toolkit/saliency/eigencam.py", "ROUNDS = 16", "ROUNDS = 17"),
+        ("training/engine.py", "0.5 * (1 + math.cos(", "0.4 * (1 + math.cos("),
+    ):
+        text = (root / file).read_text()
+        assert old in text
+        (root / file).write_text(text.replace(old, new))
+
+    def stored(kind: str, last: str) -> int:
+        return len(list((root / ".salvoc" / kind).rglob(last)))
+
+    before = stored("saliency", "*.png"), stored("training", "*.safetensors")
+    for _ in range(2):
+        edited.run("dvc repro --force --single-item saliency finetune@none")
+        images, seeds = len(Tree(root / "datasets/source").all_ids()), 2
+        assert (stored("saliency", "*.png"), stored("training", "*.safetensors")) == (
+            before[0] + images,
+            before[1] + seeds,
+        )
+    assert edited.hashes()["datasets/arms/none"] != whole.hashes()["datasets/arms/none"]
+
+
+def test_pruning_takes_what_no_commit_uses_and_nothing_else(finished: Finished, tmp_path: Path) -> None:
+    whole, _ = finished
+    root = tmp_path / "repository"
+    shutil.copytree(whole.root, root)
+    pruned = Repository(root)
+    stale = root / ".salvoc" / "saliency" / "ab" / f"ab{'0' * 62}.png"
+    stale.parent.mkdir(exist_ok=True)
+    stale.write_bytes(b"what older code made")
+    kept = {path for kind in ("saliency", "attention", "training") for path in (root / ".salvoc" / kind).rglob("*.*")}
+    assert "0 files are older than 7 days" in pruned.run("salvoc store")
+    assert "1 files" in pruned.run("salvoc store --days 0").splitlines()[-1]
+    assert stale.exists()
+    pruned.run("salvoc store --prune --days 0")
+    assert not stale.exists()
+    assert all(path.exists() for path in kept - {stale})
+    assert not stages_run(pruned.run("dvc repro"))

@@ -13,8 +13,8 @@ STAGES: dict[str, dict] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stage
 
 
 def made_by(stage: str) -> tuple[str, ...]:
-    """The modules behind a stage's command: what the function of `salvoc COMMAND` imports, and what that does."""
-    command = STAGES[stage]["cmd"].split()[1]
+    """The modules behind a stage's command: what its function in the command line imports, and what that does."""
+    command = STAGES[stage]["cmd"].removeprefix("python -m toolkit ").split()[0]
     (function,) = (
         node
         for node in ast.parse((ROOT / "toolkit" / "cli.py").read_text()).body

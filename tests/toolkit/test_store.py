@@ -24,7 +24,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     files = {
         "__init__.py": "",
-        "maker.py": '"""Makes."""\nfrom toolkit import part\nSIZE = 3  # pixels\n\n\ndef make(n):\n    return n * SIZE\n',
+        "maker.py": '"""Makes."""\nfrom toolkit import part\nSIZE = 3  # pixels\n\n\n'
+        "def make(n):\n    return n * SIZE\n",
         "part.py": "import numpy as np\n\nHALF = 2\n",
         "other.py": "WIDE = 1\n",
     }
