@@ -16,7 +16,7 @@ from toolkit.voc import Tree
 from training.data import Detections
 from training.engine import fit
 
-LOGGED = 25  # points of a training curve, at most
+LOGGED = 25  # points of a training curve, or up to twice as many
 
 
 def build(variant: Tree, params: Params, out: Path, logs: Path) -> None:

@@ -19,6 +19,8 @@ from toolkit.files import digest, sha256
 from toolkit.params import Detector
 from toolkit.tensors import device
 
+FRESH_SEED = 0  # any would do, if it is one for all: arms that start from different heads cannot be compared
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -45,9 +47,14 @@ def recipe(name: str) -> Recipe:
 
 
 def load(settings: Detector, classes: Sequence[str]) -> FasterRCNN:
-    """The base detector that params ask for, on the `device`, in evaluation mode, its heads for `classes`."""
+    """The base detector that params ask for, on the `device`, in evaluation mode, its heads for `classes`.
+
+    Weights that come from no file are the same each time: the global generator neither decides them nor is moved.
+    """
     made = recipe(settings.name)
-    model = made.build(len(classes), settings.size)
+    with torch.random.fork_rng(devices=()):  # it is built on the CPU
+        torch.default_generator.manual_seed(FRESH_SEED)
+        model = made.build(len(classes), settings.size)
     if settings.weights == "checkpoint":
         load_checkpoint(model, Path(settings.checkpoint), classes)
     elif settings.weights == "coco":
