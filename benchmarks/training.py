@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import typer
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.models.detection import FasterRCNN
 
@@ -24,8 +25,8 @@ from toolkit.tensors import device
 from toolkit.voc import VOC_CLASSES, Tree
 from training.average_precision import Detections as Found
 from training.average_precision import Truth, evaluate
-from training.data import Detections
-from training.engine import batches, collate, fit
+from training.data import Detections, Target
+from training.engine import batches, fit
 
 STEPS, TURNS = 10, 3
 IMAGES = 4952
@@ -95,7 +96,7 @@ def _reference(settings: Params, data: Detections, turn: int) -> float:
     warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.001, total_iters=STEPS)
     views = batches(len(data), STEPS, solver.batch, turn)
     times = []
-    for images, targets in DataLoader(data, batch_sampler=views, num_workers=4, collate_fn=collate):
+    for images, targets in DataLoader(data, batch_sampler=views, num_workers=4, collate_fn=_collate):
         here = [image.to(device()) for image in images]
         losses = model(here, [{k: v.to(device()) for k, v in target.items()} for target in targets])
         total = sum(losses.values())
@@ -107,6 +108,11 @@ def _reference(settings: Params, data: Detections, turn: int) -> float:
         warm_up.step()
         times.append(time.perf_counter())
     return (times[-1] - times[1]) / (STEPS - 2) / solver.batch
+
+
+def _collate(items: list[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:
+    """Lists, and pixels as float32 in 0..1, which the reference's workers make them."""
+    return [image.float() / 255 for image, _ in items], [target for _, target in items]
 
 
 def _drawn(count: int) -> tuple[list[Truth], list[Found]]:

@@ -1,33 +1,34 @@
 """The training loop: `fit` a detector for a number of steps, so that a killed run goes on to the same weights."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from toolkit.detectors.precision import mixed_precision
 from toolkit.files import replacing, seed_of
 from toolkit.params import Solver
 from toolkit.tensors import device
+from toolkit.workers import mapped
 
 Target = dict[str, Tensor]
+View = tuple[int, bool]  # the image's index, and whether it is mirrored
 SAVE_EVERY = 50  # steps between two states to go on from
+READ_EVERY = 10  # steps between two looks at the losses, each of which waits for a GPU
 WARM_UP = 50  # steps of rising learning rate, at most a tenth of all
+CLIP = 10.0  # the norm that no step's gradient exceeds
 
 
-def collate(items: list[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:
-    """Detectors take lists: images differ in size and number of boxes."""
-    images, targets = zip(*items, strict=True)
-    return list(images), list(targets)
-
-
-def batches(count: int, steps: int, batch: int, seed: int) -> list[list[tuple[int, bool]]]:
+def batches(count: int, steps: int, batch: int, seed: int) -> list[list[View]]:
     """The (index, flip) pairs of every step: a new order each pass over `count` images, half of the views flipped."""
-    views: list[tuple[int, bool]] = []
+    views: list[View] = []
     epoch = 0
     while len(views) < steps * batch:
         generator = torch.Generator().manual_seed(seed_of(seed, epoch) % 2**63)
@@ -44,6 +45,19 @@ def learning_rate(step: int, steps: int) -> float:
     return min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
+def loaded(
+    data: Dataset[tuple[Tensor, Target]], todo: Sequence[Sequence[View]], ahead: bool
+) -> Iterator[list[tuple[Tensor, Target]]]:
+    """Each batch of `todo`, read from `data`; `ahead`: by threads, while another batch is trained on.
+
+    Threads have all memory in common: processes would pass images through /dev/shm, which is small in a container.
+    """
+    views = chain.from_iterable(todo)
+    items = mapped(lambda: data.__getitem__, views) if ahead else map(data.__getitem__, views)
+    for batch in todo:
+        yield list(islice(items, len(batch)))
+
+
 def fit(
     model: nn.Module,
     data: Dataset[tuple[Tensor, Target]],
@@ -54,13 +68,15 @@ def fit(
     log: Callable[[int, dict[str, float]], None],
     title: str,
 ) -> list[dict[str, float]]:
-    """Train `model` in place on `data` (indexed by (index, flip)), ending in evaluation mode; returns all losses.
+    """Train `model` in place on `data` (indexed by `View`), ending in evaluation mode; returns all losses.
 
     `state` is where a killed run finds the steps already done; the randomness of a step depends on `seed` and the step
-    alone, so that it ends with the same weights. `log(step, losses)` is called after every step, and once more for
-    every step that an earlier run had done.
+    alone, so that it ends with the same weights. `log(step, losses)` is called for every step in order, some steps
+    later, and once more for every step that an earlier run had done. Raises `FloatingPointError` where a loss or its
+    gradient is not finite.
     """
     where = device()
+    on_gpu = where.type == "cuda"
     model.to(where).to(memory_format=torch.channels_last).train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, solver.lr, solver.momentum, weight_decay=solver.weight_decay)
@@ -69,33 +85,43 @@ def fit(
         log(step, values)
     done = len(history)
     todo = batches(count, solver.steps, solver.batch, seed)[done:]
-    on_gpu = where.type == "cuda"  # on a CPU a worker would only compete with the training
-    loader = DataLoader(data, batch_sampler=todo, num_workers=4 * on_gpu, collate_fn=collate, pin_memory=on_gpu)
-    bar = tqdm(loader, desc=title, total=solver.steps, initial=done, unit="step", mininterval=1)
-    for step, (images, targets) in enumerate(bar, start=done):
+    items = loaded(data, todo, ahead=on_gpu)  # on a CPU the threads would only compete with the training
+    bar = tqdm(items, desc=title, total=solver.steps, initial=done, unit="step", mininterval=1)
+    unread: list[Tensor] = []
+    for step, batch in enumerate(bar, start=done):
         for group in optimizer.param_groups:
             group["lr"] = solver.lr * learning_rate(step, solver.steps)
         torch.manual_seed(seed_of(seed, "step", step) % 2**63)
-        with torch.autocast(where.type, torch.bfloat16, enabled=on_gpu):
-            losses = model(
-                [i.to(where, non_blocking=True) for i in images],
-                [{k: v.to(where, non_blocking=True) for k, v in t.items()} for t in targets],
-            )
+        images = [image.to(where).float() / 255 for image, _ in batch]
+        targets = [{name: tensor.to(where) for name, tensor in target.items()} for _, target in batch]
+        with mixed_precision(model, where.type) if on_gpu else nullcontext():
+            losses = model(images, targets)
         total = sum(losses.values())
         optimizer.zero_grad()
         total.backward()
-        nn.utils.clip_grad_norm_(trained, 10.0)
+        norm = nn.utils.clip_grad_norm_(trained, CLIP)
+        unread.append(torch.stack([*losses.values(), total, norm]).detach())
         optimizer.step()
-        values = {name: float(loss.detach()) for name, loss in losses.items()} | {"loss": float(total.detach())}
-        if not math.isfinite(values["loss"]):
-            raise FloatingPointError(f"{title}: the loss is {values['loss']} at step {step}; lower the learning rate")
-        history.append(values)
-        log(step, values)
-        bar.set_postfix(loss=f"{values['loss']:.3f}")
-        if (step + 1) % SAVE_EVERY == 0:
+        save = (step + 1) % SAVE_EVERY == 0
+        if save or (step + 1) % READ_EVERY == 0 or step + 1 == solver.steps:
+            for *row, gradient in torch.stack(unread).tolist():
+                values = dict(zip((*losses, "loss"), row, strict=True))
+                _check(values["loss"], gradient, len(history), title)
+                history.append(values)
+                log(len(history) - 1, values)
+            unread.clear()
+            bar.set_postfix(loss=f"{history[-1]['loss']:.3f}")
+        if save:
             _save(state, history, model, optimizer)
     model.eval()
     return history
+
+
+def _check(loss: float, gradient: float, step: int, title: str) -> None:
+    """Stop a run that has left the numbers, before its weights are saved or used."""
+    if not (math.isfinite(loss) and math.isfinite(gradient)):
+        found = f"the loss is {loss} and its gradient's norm {gradient} at step {step}"
+        raise FloatingPointError(f"{title}: {found}; lower the learning rate")
 
 
 def _save(path: Path, history: list[dict[str, float]], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -1,5 +1,7 @@
 """Training: steps are functions of the seed alone, so that a killed run ends with the same weights."""
 
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from toolkit.detectors import lite0
 from toolkit.params import Solver
+from toolkit.tensors import to_tensor
 from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree
 from training import engine
 from training.data import Detections, as_target, mirrored
-from training.engine import batches, fit, learning_rate
+from training.engine import batches, fit, learning_rate, loaded
 
 SOLVER = Solver(steps=6, batch=2, lr=0.05, momentum=0.9, weight_decay=0.0)
 
@@ -32,13 +36,31 @@ class Line(nn.Module):
         return {"fit": (self.slope(x) - y).square().mean(), "noise": noise * self.slope.weight.square().sum()}
 
 
+class Weight(nn.Module):
+    """One weight; its loss at a step is what `loss(weight, step)` says."""
+
+    def __init__(self, loss: Callable[[Tensor, int], Tensor], start: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(start))
+        self.loss, self.steps = loss, 0
+        self.seen: list[Tensor] = []
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        assert self.training
+        self.seen += images
+        self.steps += 1
+        return {"only": self.loss(self.weight, self.steps - 1)}
+
+
 class Points(torch.utils.data.Dataset[tuple[Tensor, dict[str, Tensor]]]):
     def __getitem__(self, view: tuple[int, bool]) -> tuple[Tensor, dict[str, Tensor]]:
         number, flip = view
-        return torch.full((3, 4, 4), number / 5 + flip), {"boxes": torch.full((1, 4), number / 2)}
+        pixels = torch.full((3, 4, 4), 50 * number + 51 * flip, dtype=torch.uint8)
+        return pixels, {"boxes": torch.full((1, 4), number / 2)}
 
 
-def trained(state: Path, stop: int | None = None) -> dict[str, Tensor]:
+def trained(state: Path, stop: int | None = None) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+    """The weights and the losses of a run that `stop` ends by a kill."""
     torch.manual_seed(0)
     model = Line()
 
@@ -46,18 +68,29 @@ def trained(state: Path, stop: int | None = None) -> dict[str, Tensor]:
         if step == stop:
             raise KeyboardInterrupt
 
-    fit(model, Points(), 5, SOLVER, 3, state, log, "test")
-    return model.state_dict()
+    history = fit(model, Points(), 5, SOLVER, 3, state, log, "test")
+    return model.state_dict(), history
+
+
+def run(model: nn.Module, state: Path, **solver: float) -> list[dict[str, float]]:
+    return fit(model, Points(), 5, SOLVER.model_copy(update=solver), 3, state, lambda step, losses: None, "test")
+
+
+def saved(state: Path) -> list[dict[str, float]]:
+    """The losses of the steps that a state to go on from has behind it."""
+    return torch.load(state, weights_only=True)["history"] if state.exists() else []
 
 
 def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "SAVE_EVERY", 2)
-    whole = trained(tmp_path / "whole.pt")
+    whole, losses = trained(tmp_path / "whole.pt")
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "killed.pt", stop=3)
     torch.rand(17)  # whatever happened to the global generator in between
-    resumed = trained(tmp_path / "killed.pt")
+    assert len(saved(tmp_path / "killed.pt")) == 2
+    resumed, again = trained(tmp_path / "killed.pt")
     assert all((whole[name] == resumed[name]).all() for name in whole)
+    assert losses == again
 
 
 def test_a_resumed_run_logs_every_step_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,11 +102,105 @@ def test_a_resumed_run_logs_every_step_once(tmp_path: Path, monkeypatch: pytest.
     assert steps == list(range(6))
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+def test_a_state_is_saved_every_fifty_steps(tmp_path: Path) -> None:
+    run(Line(), tmp_path / "short.pt", steps=49)
+    assert not (tmp_path / "short.pt").exists()
+    history = run(Line(), tmp_path / "long.pt", steps=101)
+    assert saved(tmp_path / "long.pt") == history[:100]
+
+
+def not_a_number_at(wrong: int) -> Callable[[Tensor, int], Tensor]:
+    return lambda weight, step: weight * (float("nan") if step == wrong else 1.0)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_soon_and_with_its_step(tmp_path: Path) -> None:
+    model = Weight(not_a_number_at(3))
+    with pytest.raises(FloatingPointError, match=r"loss is nan and .* at step 3; lower the learning rate"):
+        run(model, tmp_path / "state.pt", steps=100)
+    assert model.steps == 10
+    model = Weight(not_a_number_at(0))
+    with pytest.raises(FloatingPointError, match="at step 0;"):
+        run(model, tmp_path / "state.pt", steps=1)
+
+
+def test_no_state_is_saved_after_a_loss_that_is_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "SAVE_EVERY", 2)
+    with pytest.raises(FloatingPointError, match="at step 3;"):
+        run(Weight(not_a_number_at(3)), tmp_path / "state.pt", steps=100)
+    assert len(saved(tmp_path / "state.pt")) == 2
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_though_the_loss_is_one(tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match=r"loss is 0\.0 and its gradient's norm nan at step 5;"):
+        run(Weight(lambda weight, step: (weight * 0).sqrt() if step == 5 else weight * 0), tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize(("gradient", "moved"), [(8.0, 0.8), (-8.0, -0.8), (40.0, 1.0), (-1e6, -1.0)])
+def test_a_gradient_is_cut_to_a_norm_of_ten(gradient: float, moved: float, tmp_path: Path) -> None:
+    model = Weight(lambda weight, step: weight * gradient)
+    run(model, tmp_path / "state.pt", steps=1, lr=0.1)
+    assert model.weight.item() == pytest.approx(-moved, rel=1e-5)
+
+
+def test_momentum_weight_decay_and_the_falling_rate_move_a_weight_as_computed_by_hand(tmp_path: Path) -> None:
+    model = Weight(lambda weight, step: weight, start=2.0)
+    run(model, tmp_path / "state.pt", steps=2, lr=0.1, momentum=0.9, weight_decay=0.5)
+    # gradients 1 + 0.5 * 2 = 2, then 1 + 0.5 * 1.8 = 1.9; moved by 0.1 * 2, then by half of 0.1 * (0.9 * 2 + 1.9)
+    assert model.weight.item() == pytest.approx(2 - 0.2 - 0.185, rel=1e-6)
+
+
+def test_losses_are_those_before_each_step_and_their_sum(tmp_path: Path) -> None:
+    history = run(Weight(lambda weight, step: weight, start=2.0), tmp_path / "state.pt", steps=2, lr=0.1)
+    assert history == [{"only": 2.0, "loss": 2.0}, {"only": pytest.approx(1.9), "loss": pytest.approx(1.9)}]
+    both = run(Line(), tmp_path / "line.pt")
+    assert all(v["loss"] == pytest.approx(v["fit"] + v["noise"]) for v in both)
+
+
+def test_frozen_weights_stay_and_the_model_ends_in_evaluation_mode(tmp_path: Path) -> None:
     model = Line()
-    model.slope.weight.data.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match="step 0"):
-        fit(model, Points(), 5, SOLVER, 3, tmp_path / "state.pt", lambda step, losses: None, "test")
+    model.slope.bias.requires_grad_(False)
+    weight, bias = model.slope.weight.item(), model.slope.bias.item()
+    run(model, tmp_path / "state.pt", weight_decay=0.1)
+    assert model.slope.bias.item() == bias
+    assert model.slope.weight.item() != weight
+    assert not model.training
+
+
+def test_the_model_gets_the_batches_pixels_in_0_to_1(tmp_path: Path) -> None:
+    model = Weight(lambda weight, step: weight)
+    run(model, tmp_path / "state.pt")
+    views = [view for batch in batches(5, 6, 2, seed=3) for view in batch]
+    assert len(model.seen) == len(views) == 12
+    for image, (number, flip) in zip(model.seen, views, strict=True):
+        expected = to_tensor(np.full((4, 4, 3), 50 * number + 51 * flip, np.uint8))
+        assert image.dtype == torch.float32
+        assert float((image.cpu() - expected).abs().max()) < 1e-7
+
+
+def test_threads_that_read_ahead_give_the_same_batches_in_order(sample: Tree) -> None:
+    data, todo = Detections(sample, sample.ids("train"), VOC_CLASSES), batches(8, 9, 3, seed=0)
+    plain, ahead = (list(loaded(data, todo, ahead)) for ahead in (False, True))
+    assert [len(batch) for batch in plain] == [len(batch) for batch in ahead] == [3] * 9
+    for one, other in zip(chain(*plain), chain(*ahead), strict=True):
+        assert torch.equal(one[0], other[0])
+        assert one[1].keys() == other[1].keys()
+        assert all(torch.equal(one[1][name], other[1][name]) for name in one[1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_in_mixed_precision(sample: Tree, tmp_path: Path) -> None:
+    model = lite0.build(len(VOC_CLASSES), 96)
+    seen = {}
+    for name in ("backbone.body.conv_stem", "rpn.head.bbox_pred"):
+        model.get_submodule(name).register_forward_hook(
+            lambda module, given, made, name=name: seen.__setitem__(name, (made.device.type, made.dtype))
+        )
+    data = Detections(sample, sample.ids("train"), VOC_CLASSES)
+    fit(model, data, len(data), SOLVER, 3, tmp_path / "state.pt", lambda step, losses: None, "test")
+    assert seen == {
+        "backbone.body.conv_stem": ("cuda", torch.bfloat16),
+        "rpn.head.bbox_pred": ("cuda", torch.float32),
+    }
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 7), st.integers(0, 100))
@@ -86,12 +213,36 @@ def test_every_pass_sees_every_image_once(count: int, steps: int, batch: int, se
     assert made == batches(count, steps, batch, seed)
 
 
-def test_the_learning_rate_rises_then_falls() -> None:
-    rates = [learning_rate(step, 200) for step in range(200)]
-    assert max(rates) == pytest.approx(1, abs=0.05)
-    assert rates[0] < 0.1
-    assert rates[-1] < 0.01
-    assert learning_rate(0, 1) > 0
+def test_half_of_the_views_are_mirrored_and_every_pass_has_its_own_order_and_flips() -> None:
+    made = [view for some in batches(1000, 20, 100, seed=0) for view in some]
+    first, second = made[:1000], made[1000:]
+    for one in (first, second):
+        assert 450 < sum(flip for _, flip in one) < 550  # a share of 0.5 is within 50 in 998 of 1000 draws
+    assert [number for number, _ in first] != [number for number, _ in second]
+    both = [dict(first)[number] != dict(second)[number] for number in range(1000)]
+    assert 450 < sum(both) < 550
+    assert made != [view for some in batches(1000, 20, 100, seed=1) for view in some]
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "share"),
+    [
+        (0, 200, 1 / 20),  # a tenth of the steps is warm-up
+        (9, 200, 10 / 20),
+        (18, 200, 19 / 20),
+        (20, 200, 0.5 + 0.5 * 0.9510565),  # cos 18 degrees
+        (100, 200, 0.5),
+        (150, 200, 0.5 - 0.5 * 0.7071068),
+        (199, 200, 0.0000617),
+        (0, 2000, 1 / 50),  # and never more than 50 steps
+        (24, 2000, 25 / 50),
+        (500, 2000, 0.5 + 0.5 * 0.7071068),
+        (0, 5, 1.0),  # five steps have no warm-up
+        (0, 1, 1.0),
+    ],
+)
+def test_the_learning_rate_rises_in_a_line_and_falls_as_half_a_cosine(step: int, steps: int, share: float) -> None:
+    assert learning_rate(step, steps) == pytest.approx(share, rel=1e-3)
 
 
 @given(st.lists(st.tuples(st.floats(0, 40), st.floats(0, 40), st.floats(50, 90), st.floats(50, 90)), max_size=4))
@@ -107,8 +258,9 @@ def test_a_mirrored_view_s_box_holds_the_same_pixels() -> None:
         image, Annotation("a.jpg", 30, 20, (Object("cat", (3, 5, 9, 10)),)), VOC_CLASSES, flip=True
     )
     x0, y0, x1, y1 = target["boxes"][0].int().tolist()
-    assert view[:, y0:y1, x0:x1].min() == 1
-    assert view.sum() == 3 * 30
+    assert view[:, y0:y1, x0:x1].min() == 255
+    assert view.sum() == 3 * 30 * 255
+    assert (x0, y0, x1, y1) == (21, 5, 27, 10)
     assert target["labels"].tolist() == [8]
 
 
@@ -117,6 +269,6 @@ def test_a_split_is_read_with_1_based_labels(sample: Tree) -> None:
     assert len(data) == 8
     image, target = data[0, False]
     assert image.shape == (3, 96, 96)
-    assert 0 <= image.min() <= image.max() <= 1
+    assert image.dtype == torch.uint8
     assert len(target["boxes"]) == len(target["labels"]) >= 1
     assert target["labels"].min() >= 1
