@@ -27,21 +27,23 @@ def load_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> Non
     try:
         with safe_open(present(path), "pt") as file:
             known = json.loads((file.metadata() or {}).get("classes", "[]"))
+            if not (isinstance(known, list) and all(isinstance(name, str) for name in known)):
+                raise ValueError("its classes are not a list of names")
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         mend = "fetch or make the checkpoint again"
         raise BadInput(Problem(str(path), f"is not a safetensors checkpoint ({error})", mend)) from None
     try:
         with_classes(state, model, known, classes)
         model.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, IndexError) as error:
         mend = "set detector.name to the one it was made with"
         raise BadInput(Problem(str(path), f"is another detector's checkpoint ({error})"[:300], mend)) from None
 
 
 def present(path: Path) -> Path:
     """The checkpoint's path; raises `BadInput` where it is not there."""
-    if not path.exists():
+    if not path.is_file():
         mend = "`dvc pull` fetches it, `dvc repro base` makes it"
         raise BadInput(Problem(str(path), "the detector's checkpoint is missing", mend))
     return path
