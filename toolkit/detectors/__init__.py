@@ -1,7 +1,7 @@
 """The detectors: how each is built, and at which layer it is explained.
 
 To add one, write a `build(classes, size)` that gives a torchvision detector (a `GeneralizedRCNN`: transform, backbone,
-rpn, roi_heads) and name it in `DETECTORS`.
+rpn, roi_heads) and name it in `DETECTORS`. Another family of detectors also wants a line in `precision.DENSE`.
 """
 
 from collections.abc import Callable, Sequence
