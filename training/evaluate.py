@@ -1,11 +1,11 @@
 """What an arm scores on the untouched test split: detection, agreement with people, and reliance on the sample's cue.
 
-Every score is a point and its bootstrap resamples, the mean over the arm's seeds. The resamples draw the same images in
-every arm and condition, so a difference of two scores has an interval of its own: that of the resamples' differences.
+Every score is each seed's own value and bootstrap resamples. The resamples draw the same images in every arm, seed and
+condition, so that a difference of two scores is one in pairs (training/comparison.py).
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
 from toolkit import agreement, detectors, maps, saliency, voc
-from toolkit.bootstrap import interval, resampled_means
+from toolkit.bootstrap import resampled_means
 from toolkit.detectors import predict
 from toolkit.files import read_image, write
 from toolkit.params import Params
@@ -28,22 +28,12 @@ from toolkit.voc import Tree
 from toolkit.workers import mapped
 from training import average_precision
 from training.average_precision import Detection, Detections, Truth
+from training.comparison import Score, interval, stored
 
 AGREEMENT = [f"{kind}_{metric}" for kind in ("human", "gaze") for metric in agreement.METRICS]
 BASELINES = [f"{kind}_{name}" for kind in ("human", "gaze") for name in agreement.BASELINES]
 SHOWN = 0.3  # predictions below this score are not kept for browsing
 TOP = 0.025  # the share of pixels by which reliance on the cue is read off the map: as many as are erased
-
-
-@dataclass(frozen=True)
-class Score:
-    """A number and its resamples [R]."""
-
-    value: float
-    samples: np.ndarray
-
-    def __sub__(self, other: "Score") -> "Score":
-        return Score(self.value - other.value, self.samples - other.samples)
 
 
 @dataclass(frozen=True)
@@ -58,8 +48,9 @@ class Run:
 def build(name: str, source: Tree, attention: Path, arms: Path, params: Params, metrics: Path, out: Path) -> None:
     """Evaluate an arm, or `base`, the detector before fine-tuning: `metrics` as JSON, all by image into `out`.
 
-    `out` gets `resamples.parquet` (a column a score, so that arms can be compared in pairs), `images.parquet` (a row an
-    image, split and seed), `per_class.csv`, and of the first seed `predictions.parquet` and `saliency/ID.png`.
+    `out` gets `resamples.parquet` (a row a seed and resample, a column a score, so that arms can be compared in pairs),
+    `images.parquet` (a row an image, split and seed), `per_class.csv`, and of the first seed `predictions.parquet` and
+    `saliency/ID.png`.
     """
     splits = [split for split in ("test", "test_matching", "test_random") if source.split(split).exists()]
     runs: dict[str, list[Run]] = {split: [] for split in splits}
@@ -69,7 +60,7 @@ def build(name: str, source: Tree, attention: Path, arms: Path, params: Params, 
             runs[split].append(run(model, source, attention, split, params, kept))
     scores = scored(runs, params)
     write(metrics, json.dumps(nested(scores) | {"baseline": baselines(runs["test"])}, indent=2) + "\n")
-    pd.DataFrame({name: score.samples for name, score in scores.items()}).to_parquet(out / "resamples.parquet")
+    stored(scores).to_parquet(out / "resamples.parquet")
     tables = [r.images.assign(split=split, run=n) for split in splits for n, r in enumerate(runs[split])]
     pd.concat(tables, ignore_index=True).to_parquet(out / "images.parquet")
     per_class = pd.DataFrame([r.detection.per_class for r in runs["test"]]).mean()
@@ -142,46 +133,45 @@ def on_cue(map: np.ndarray, source: Tree, id: str) -> dict[str, object]:
     return {"on_cue": float((mask[top] == CUE).mean()) if top.any() else 0.0, "cue_area": float((mask == CUE).mean())}
 
 
-def scored(runs: dict[str, list[Run]], params: Params) -> dict[str, Score]:
-    """Every score of an arm by its name, `group.name`: the mean over its seeds."""
+def scored(runs: Mapping[str, Sequence[Run]], params: Params) -> dict[str, Score]:
+    """Every score of an arm by its name, `group.name`, from its seeds' runs on each split."""
     plain = runs["test"]
-    scores = {f"detection.{name}": _mean_over_seeds(plain, name) for name in ("map50", "map", "map50_voc")}
+    scores = {f"detection.{name}": _precision(plain, name) for name in ("map50", "map", "map50_voc")}
     resample = (params.evaluate.resamples, params.evaluate.seed)
     for name in AGREEMENT:
         if name in plain[0].images:
-            scores[name.replace("_", ".", 1)] = _by_image(plain, name, *resample)
+            scores[name.replace("_", ".", 1)] = _mean_over_images(plain, name, *resample)
     if "test_random" in runs:
         none = scores["detection.map50"]
-        matching, random = (
-            _mean_over_seeds(runs[f"test_{condition}"], "map50") for condition in ("matching", "random")
-        )
+        matching, random = (_precision(runs[f"test_{condition}"], "map50") for condition in ("matching", "random"))
         scores |= {
             "cue.map50_matching": matching,
             "cue.map50_random": random,
             "cue.gain": matching - none,
             "cue.harm": none - random,
             "cue.reliance": matching - random,
-            "cue.looked_at": _by_image(runs["test_random"], "on_cue", *resample),
+            "cue.looked_at": _mean_over_images(runs["test_random"], "on_cue", *resample),
         }
     return scores
 
 
-def _mean_over_seeds(runs: Sequence[Run], name: str) -> Score:
-    values = [getattr(run.detection, name).value for run in runs]
-    return Score(float(np.mean(values)), np.mean([run.detection.samples[name] for run in runs], axis=0))
+def _precision(runs: Sequence[Run], name: str) -> Score:
+    values = np.array([getattr(run.detection, name).value for run in runs])
+    return Score(values, np.array([run.detection.samples[name] for run in runs]), len(runs[0].images))
 
 
-def _by_image(runs: Sequence[Run], name: str, resamples: int, seed: int) -> Score:
-    values = np.mean([run.images[name].to_numpy(np.float64) for run in runs], axis=0)
-    return Score(float(np.nanmean(values)), resampled_means(values, resamples, seed))
+def _mean_over_images(runs: Sequence[Run], name: str, resamples: int, seed: int) -> Score:
+    columns = [run.images[name].to_numpy(np.float64) for run in runs]
+    samples = np.array([resampled_means(column, resamples, seed) for column in columns])
+    return Score(np.nanmean(columns, axis=1), samples, int(runs[0].images[name].count()))
 
 
-def nested(scores: dict[str, Score]) -> dict[str, dict[str, float]]:
+def nested(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
     """Scores as shallow JSON, each with the ends of its 95 % interval."""
     groups: dict[str, dict[str, float]] = {}
     for name, score in scores.items():
         group, short = name.split(".")
-        lo, hi = interval(score.samples)
+        lo, hi = interval(score)
         groups.setdefault(group, {}).update(
             {short: round(score.value, 6), f"{short}_lo": round(lo, 6), f"{short}_hi": round(hi, 6)}
         )

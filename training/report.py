@@ -1,18 +1,21 @@
 """The study's tables and pictures: every arm beside the others, with intervals, baselines and paired differences."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment
 
-from toolkit.bootstrap import interval, permutation_test
+from toolkit.bootstrap import permutation_test
 from toolkit.files import write
 from toolkit.params import Params
 from toolkit.voc import Tree
 from training import pictures
+from training.comparison import Score, detectable, holm, interval, loaded, p_value
 
 REFERENCE = "none"  # the arm that the others are compared with
 HEADINGS = {
@@ -44,11 +47,27 @@ GROUPS = {
     "cue": "Reliance on the cue",
 }
 PLOTTED = ("detection.map50", "human.iou", "gaze.iou", "cue.reliance")
+ROW = ("arm", "metric", "seeds", "value", "sd", "lo", "hi")
 SHOWN = 6  # images in a contact sheet
 PERMUTATIONS = 10_000
-NOTE = (
-    "Brackets are 95 % bootstrap intervals over test images; they do not cover the choice of the training seed. p is "
-    "that of a paired permutation test over the test images, each metric by itself. "
+ONE_SEED = (
+    "Each arm was fine-tuned with one seed. Brackets are 95 % bootstrap intervals over the test images; p is that of a "
+    "paired permutation test over them. Seeds: not covered, by none of these nor by the smallest difference that would "
+    "have shown. Another seed might move a score, and a difference, further than its interval reaches: set several "
+    "`train.seeds` before you believe one."
+)
+SEVERAL_SEEDS = (
+    "Each arm was fine-tuned with {seeds} seeds. Scores are means over them; ± is the standard deviation between them. "
+    "Brackets are 95 % t intervals that cover the choice of both test images and seeds; p is from the same t. `base` "
+    "has no seeds: the interval of its scores covers the images alone, that of its difference to `none` covers both."
+)
+DIFFERENCES = (
+    "Differences are taken in pairs of the same images and seed. Their p is corrected for the number of arms in its "
+    "column (Holm). The last row says what the data can decide: a true difference of that size would have shown in "
+    "each row of its column with a probability of at least 80 % (two-sided test at 5 %, before Holm; variances as they "
+    "are measured here). A smaller one may well be there unseen."
+)
+ROWS = (
     "`base` is the detector before fine-tuning, `random` erases as much elsewhere. The last rows of agreement take "
     "no detector: the same values at random places (chance), the centre bias, and an empty map (constant). Cue "
     "reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one; saliency on cue is the share of the "
@@ -65,7 +84,8 @@ PAGE = """<!doctype html>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 13px; white-space: nowrap }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left } img { max-width: 100% }
-</style></head><body><h1>Results</h1><p>{{ selection }}</p><p>{{ note }}</p>
+</style></head><body><h1>Results</h1>
+{% for paragraph in about %}<p>{{ paragraph }}</p>{% endfor %}
 {% for title, table in tables.items() %}<h2>{{ title }}</h2>{{ table | safe }}{% endfor %}
 {% for file, title in pictures.items() %}<h2>{{ title }}</h2><img src="{{ file }}" alt="{{ title }}">{% endfor %}
 </body></html>
@@ -75,55 +95,80 @@ th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left }
 def build(datasets: Path, reports: Path, params: Params, out: Path) -> str:
     """Write tables and pictures into `out`; returns the tables as Markdown."""
     arms = ["base", *params.variants]
-    results = table(reports, arms)
+    images = {arm: first_seed(reports / "arms" / arm / "images.parquet") for arm in arms}
+    scores = {arm: stored_scores(reports / "arms" / arm / "resamples.parquet", images[arm]) for arm in arms}
+    results, gaps = values(scores), differences(scores, images)
     results.to_csv(out / "results.csv", index=False, float_format="%.4f")
+    gaps.to_csv(out / "differences.csv", index=False, float_format="%.4f")
     pictures.intervals(results, [m for m in PLOTTED if m in set(results["metric"])], out / "results.png")
     per_class = {arm: pd.read_csv(reports / "arms" / arm / "per_class.csv", index_col=0)["ap50_voc"] for arm in arms}
     pictures.bars(pd.DataFrame(per_class), out / "per_class.png")
     overlays(datasets, params.variants, out)
+    seeds = int(results["seeds"].max())
+    pairs = "in pairs over the same images " + (f"and {seeds} seeds" if seeds > 1 else "(seeds: not covered)")
     tables = {}
     for group, title in GROUPS.items():
-        scores = wide(results, "value", group)
-        if not scores.empty:
-            tables[title] = pd.concat([scores, baseline_rows(reports, list(scores.columns))]).fillna("")
+        cells = wide(results, group)
+        if not cells.empty:
+            tables[title] = pd.concat([cells, baseline_rows(reports, list(cells.columns))]).fillna("")
     for group, title in GROUPS.items():
-        gaps = wide(results, "difference", group)
-        if not gaps.empty:
-            tables[f"{title}: difference to `{REFERENCE}`, in pairs over the same images"] = gaps
+        cells = wide(gaps, group, "+")
+        if not cells.empty:
+            row = smallest(gaps, list(cells.columns))
+            tables[f"{title}: difference to `{REFERENCE}`, {pairs}"] = pd.concat([cells, row])
     tables["What each variant changed"] = changes(datasets, params.variants)
-    text = markdown(tables, selection_line(datasets, params))
+    about = [selection_line(datasets, params), *notes(seeds)]
+    text = markdown(tables, about)
     write(out / "results.md", text)
-    write(out / "report.html", html(tables, selection_line(datasets, params)))
+    write(out / "report.html", html(tables, about))
     return text
 
 
-def table(reports: Path, arms: Sequence[str]) -> pd.DataFrame:
-    """Long form: arm, metric, value, lo, hi, and the paired difference to `none` with its interval."""
-    samples = {arm: pd.read_parquet(reports / "arms" / arm / "resamples.parquet") for arm in arms}
-    images = {arm: _by_image(reports / "arms" / arm / "images.parquet") for arm in arms}
-    values = {arm: json.loads((reports / "metrics" / f"{arm}.json").read_text()) for arm in arms}
-    rows = []
-    for arm in arms:
-        for metric in samples[arm].columns:
-            group, name = metric.split(".")
-            row = {"arm": arm, "metric": metric, "value": values[arm][group][name]}
-            row["lo"], row["hi"] = interval(samples[arm][metric].to_numpy())
-            if REFERENCE in arms and arm != REFERENCE:
-                row["difference"] = row["value"] - values[REFERENCE][group][name]
-                gap = samples[arm][metric] - samples[REFERENCE][metric]
-                row["difference_lo"], row["difference_hi"] = interval(gap.to_numpy())
-                row["p"] = _p(images[arm], images[REFERENCE], metric.replace(".", "_"))
-            rows.append(row)
-    return pd.DataFrame(rows)
+def notes(seeds: int) -> list[str]:
+    """How to read the tables of arms with so many seeds each, a paragraph each."""
+    return [SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED, DIFFERENCES, ROWS]
 
 
-def _by_image(path: Path) -> pd.DataFrame:
-    """What each test image scored, the mean over the arm's seeds."""
+def first_seed(path: Path) -> pd.DataFrame:
+    """What each test image scored with the arm's first seed, by its id."""
     rows = pd.read_parquet(path)
-    return rows[rows["split"] == "test"].drop(columns=["split", "run"]).groupby("id").mean()
+    return rows[(rows["split"] == "test") & (rows["run"] == 0)].drop(columns=["split", "run"]).set_index("id")
 
 
-def _p(arm: pd.DataFrame, reference: pd.DataFrame, column: str) -> float:
+def stored_scores(path: Path, images: pd.DataFrame) -> dict[str, Score]:
+    """An arm's scores; what is no mean over the test images was measured on all of them."""
+    table, known = pd.read_parquet(path), images.count()
+    return loaded(table, {name: int(known.get(name.replace(".", "_"), len(images))) for name in map(str, table)})
+
+
+def values(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
+    """The arms' scores, a row an arm and metric: its value, the standard deviation over seeds, the interval's ends."""
+    return pd.DataFrame([_row(arm, name, score) for arm, some in scores.items() for name, score in some.items()])
+
+
+def differences(scores: Mapping[str, Mapping[str, Score]], images: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The other arms' scores less those of `none`, in pairs; without that arm there are none.
+
+    As `values`, and with p by itself, p corrected over the arms, and the smallest difference that would have shown.
+    """
+    known = scores.get(REFERENCE, {})
+    rows = []
+    for arm, metric in product(scores, known):
+        if arm != REFERENCE:
+            gap = scores[arm][metric] - known[metric]
+            one = gap.values.size == 1
+            p = _by_flips(images[arm], images[REFERENCE], metric.replace(".", "_")) if one else p_value(gap)
+            rows.append(_row(arm, metric, gap) | {"p": p, "detectable": detectable(gap)})
+    gaps = pd.DataFrame(rows, columns=[*ROW, "p", "detectable"])
+    return gaps.assign(p_holm=gaps.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy(np.float64))))
+
+
+def _row(arm: str, metric: str, score: Score) -> dict[str, object]:
+    lo, hi = interval(score)
+    return dict(zip(ROW, (arm, metric, score.values.size, score.value, score.spread, lo, hi), strict=True))
+
+
+def _by_flips(arm: pd.DataFrame, reference: pd.DataFrame, column: str) -> float:
     """How often chance alone would part two arms so far, image by image; NaN for what is no mean over images (mAP)."""
     if column not in arm or column not in reference:
         return float("nan")
@@ -131,20 +176,19 @@ def _p(arm: pd.DataFrame, reference: pd.DataFrame, column: str) -> float:
     return permutation_test(both[:, 0], both[:, 1], PERMUTATIONS, 0)
 
 
-def wide(results: pd.DataFrame, kind: str, group: str) -> pd.DataFrame:
-    """A row an arm, a column a metric of the group: `value` or `difference` with its interval, as text."""
-    lo, hi = ("lo", "hi") if kind == "value" else ("difference_lo", "difference_hi")
-    sign = "" if kind == "value" else "+"
-    known = results.dropna(subset=[kind]) if kind in results else results.iloc[:0]
-    chances = known["p"] if kind == "difference" else np.full(len(known), np.nan)
-    cells = known.assign(
-        cell=[
-            f"{v:{sign}.3f} [{a:{sign}.3f}, {b:{sign}.3f}]" + _shown(p)
-            for v, a, b, p in zip(known[kind], known[lo], known[hi], chances, strict=True)
-        ]
-    )
-    names = [metric for metric in HEADINGS if metric.startswith(group) and metric in set(known["metric"])]
+def wide(table: pd.DataFrame, group: str, sign: str = "") -> pd.DataFrame:
+    """A row an arm, a column a metric of the group, in each cell the value and what is known of it, as text."""
+    known = table[table["metric"].isin(HEADINGS) & table["metric"].str.startswith(f"{group}.")].dropna(subset="value")
+    cells = known.assign(cell=[_cell(row, sign) for row in known.to_dict("records")])
+    names = [metric for metric in HEADINGS if metric in set(known["metric"])]
     return cells.pivot(index="arm", columns="metric", values="cell").reindex(known["arm"].unique())[names]
+
+
+def _cell(row: Mapping[Hashable, Any], sign: str) -> str:
+    """`0.905 ± 0.004 [0.860, 0.942]`; the spread where there are several seeds, p where there is one."""
+    value, lo, hi = (f"{row[name]:{sign}.3f}" for name in ("value", "lo", "hi"))
+    spread = f" ± {row['sd']:.3f}" if row["seeds"] > 1 else ""
+    return f"{value}{spread} [{lo}, {hi}]{_shown(row.get('p_holm', np.nan))}"
 
 
 def _shown(p: float) -> str:
@@ -152,6 +196,12 @@ def _shown(p: float) -> str:
     if np.isnan(p):
         return ""
     return f" p={p:.3f}" if p >= 0.001 else " p<0.001"
+
+
+def smallest(gaps: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """The row under a table of differences: from which size one would have shown in every row of its column."""
+    widest = gaps.groupby("metric")["detectable"].max()
+    return pd.DataFrame({metric: {"smallest to show": f"{widest[metric]:.3f}"} for metric in metrics})
 
 
 def baseline_rows(reports: Path, metrics: Sequence[str]) -> pd.DataFrame:
@@ -201,15 +251,15 @@ def overlays(datasets: Path, variants: Sequence[str], out: Path) -> None:
         pictures.sheet(rows, out / f"agreement_{name}.png", labels)
 
 
-def markdown(tables: dict[str, pd.DataFrame], selection: str) -> str:
-    """The tables for a terminal or a README."""
+def markdown(tables: dict[str, pd.DataFrame], about: Sequence[str]) -> str:
+    """The tables for a terminal or a README, after paragraphs that say how to read them."""
     renamed = {title: frame.rename(columns=HEADINGS) for title, frame in tables.items()}
     parts = [f"## {title}\n\n{frame.to_markdown()}\n" for title, frame in renamed.items()]
-    return "\n".join(["# Results\n", f"{selection}\n", f"{NOTE}\n", *parts])
+    return "\n".join(["# Results\n", *(f"{paragraph}\n" for paragraph in about), *parts])
 
 
-def html(tables: dict[str, pd.DataFrame], selection: str) -> str:
+def html(tables: dict[str, pd.DataFrame], about: Sequence[str]) -> str:
     """The same with pictures, as one page beside them."""
     renamed = {title: frame.rename(columns=HEADINGS).to_html(border=0) for title, frame in tables.items()}
     template = Environment(autoescape=True).from_string(PAGE)
-    return template.render(tables=renamed, selection=selection, note=NOTE, pictures=PICTURES)
+    return template.render(tables=renamed, about=about, pictures=PICTURES)
