@@ -1,0 +1,124 @@
+"""Evaluation: what an arm's runs come to, by hand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from toolkit.bootstrap import Estimate
+from toolkit.files import write
+from toolkit.params import Params
+from toolkit.voc import Annotation, Object, Tree, render
+from training.average_precision import Detection, Detections
+from training.comparison import Score
+from training.evaluate import Run, baselines, listed, nested, scored, truth_of
+
+
+def run(map50: float, moved: Sequence[float], **columns: Sequence[float]) -> Run:
+    """One seed's run on two images, whose mAP@0.5 the resamples move by so much; `map` is half, VOC's a fifth of it."""
+    samples = map50 + np.array(moved)
+    estimates = {"map50": map50, "map": map50 / 2, "map50_voc": map50 / 5}
+    detection = Detection(
+        **{name: Estimate(value, value - 0.1, value + 0.1) for name, value in estimates.items()},
+        per_class={"cat": map50},
+        samples={"map50": samples, "map": samples / 2, "map50_voc": samples / 5},
+    )
+    return Run(detection, pd.DataFrame({"id": ["a", "b"], **columns}), found=[])
+
+
+RUNS = {
+    "test": [
+        run(0.5, [-0.1, 0.1], human_iou=[0.2, 0.4], gaze_cc=[0.1, np.nan], human_chance_iou=[0.05, 0.07]),
+        run(0.7, [-0.2, 0.2], human_iou=[0.6, 0.8], gaze_cc=[0.5, np.nan], human_chance_iou=[0.05, 0.07]),
+    ],
+    "test_matching": [run(0.9, [0.0, 0.1], on_cue=[0.5, 0.7]), run(0.8, [0.0, 0.2], on_cue=[0.5, 0.7])],
+    "test_random": [run(0.4, [-0.1, 0.3], on_cue=[0.1, 0.3]), run(0.2, [0.0, 0.1], on_cue=[0.4, 0.0])],
+}
+
+
+@pytest.fixture
+def scores(settings: Params) -> dict[str, Score]:
+    return scored(RUNS, settings)
+
+
+def test_each_seed_keeps_its_own_detection_scores_and_resamples(scores: dict[str, Score]) -> None:
+    assert scores["detection.map50"].values == pytest.approx([0.5, 0.7])
+    assert scores["detection.map50"].samples == pytest.approx(np.array([[0.4, 0.6], [0.5, 0.9]]))
+    assert scores["detection.map"].values == pytest.approx([0.25, 0.35])
+    assert scores["detection.map50_voc"].values == pytest.approx([0.1, 0.14])
+    assert scores["detection.map50"].images == 2
+
+
+def test_agreement_is_each_seeds_mean_over_the_images_that_have_it(scores: dict[str, Score]) -> None:
+    assert scores["human.iou"].values == pytest.approx([0.3, 0.7])
+    assert scores["gaze.cc"].values == pytest.approx([0.1, 0.5])
+    assert (scores["human.iou"].images, scores["gaze.cc"].images) == (2, 1)
+    assert {name.split(".")[0] for name in scores} == {"detection", "human", "gaze", "cue"}
+    assert "human.mae" not in scores
+
+
+def test_seeds_are_resampled_on_the_same_images(settings: Params, scores: dict[str, Score]) -> None:
+    first, second = scores["human.iou"].samples
+    assert first.shape == (settings.evaluate.resamples,)
+    assert second == pytest.approx(first + 0.4)  # every image scores .4 more with the second seed
+    assert set(np.round(first, 6)) == {0.2, 0.3, 0.4}  # the first image twice, both, the second twice
+
+
+def test_reliance_is_what_a_matching_cue_gives_over_a_random_one(scores: dict[str, Score]) -> None:
+    assert scores["cue.map50_matching"].values == pytest.approx([0.9, 0.8])
+    assert scores["cue.map50_random"].values == pytest.approx([0.4, 0.2])
+    assert scores["cue.reliance"].values == pytest.approx([0.5, 0.6])
+    assert scores["cue.reliance"].samples == pytest.approx(np.array([[0.6, 0.3], [0.6, 0.7]]))
+
+
+def test_a_matching_cue_helps_and_a_random_one_harms(scores: dict[str, Score]) -> None:
+    assert scores["cue.gain"].values == pytest.approx([0.9 - 0.5, 0.8 - 0.7])
+    assert scores["cue.harm"].values == pytest.approx([0.5 - 0.4, 0.7 - 0.2])
+    assert scores["cue.gain"].samples == pytest.approx(np.array([[0.5, 0.4], [0.3, 0.1]]))
+    assert scores["cue.harm"].samples == pytest.approx(np.array([[0.1, -0.1], [0.3, 0.6]]))
+
+
+def test_looking_at_the_cue_is_measured_where_it_is_random(scores: dict[str, Score]) -> None:
+    assert scores["cue.looked_at"].values == pytest.approx([0.2, 0.2])
+
+
+def test_without_a_cue_nothing_is_said_of_one(settings: Params) -> None:
+    assert not any(name.startswith("cue.") for name in scored({"test": RUNS["test"]}, settings))
+
+
+def test_scores_are_written_with_six_places_and_the_ends_of_their_intervals() -> None:
+    samples = np.linspace(0, 1, 1001)
+    one, two = Score(np.array([1 / 3]), samples[None], 9), Score(np.array([0.0, 2.0]), np.array([[0, 0], [2, 2]]), 9)
+    assert nested({"human.iou": one, "human.cc": two, "cue.gain": one}) == {
+        "human": {"iou": 0.333333, "iou_lo": 0.025, "iou_hi": 0.975, "cc": 1, "cc_lo": -11.706205, "cc_hi": 13.706205},
+        "cue": {"gain": 0.333333, "gain_lo": 0.025, "gain_hi": 0.975},
+    }
+
+
+def test_baselines_are_means_over_images_and_seeds() -> None:
+    assert baselines(RUNS["test"]) == {"human_chance_iou": 0.06}
+
+
+def test_the_truth_is_the_annotation_in_half_open_pixels(tmp_path: Path) -> None:
+    known = (Object("dog", (0, 1, 10, 20)), Object("cat", (3, 4, 5, 6), difficult=True))
+    tree = Tree(tmp_path)
+    write(tree.annotation("a"), render(Annotation("a.jpg", 60, 40, known)))
+    write(tree.annotation("b"), render(Annotation("b.jpg", 60, 40, ())))
+    truth = truth_of(tree, "a", ["cat", "dog"])
+    assert truth.boxes.tolist() == [[0, 1, 10, 20], [3, 4, 5, 6]]
+    assert truth.classes.tolist() == [1, 0]
+    assert truth.difficult.tolist() == [False, True]
+    assert (truth.width, truth.height) == (60, 40)
+    assert truth_of(tree, "b", ["cat", "dog"]).boxes.shape == (0, 4)
+
+
+def test_predictions_are_listed_by_image_from_a_score_of_0_3() -> None:
+    two = Detections(np.array([[1, 2, 3, 4], [5, 6, 7, 8.5]]), np.array([1, 0]), np.array([0.3, 0.29]))
+    one = Detections(np.array([[9, 10, 11, 12]]), np.array([0]), np.array([0.8]))
+    none = Detections(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))
+    assert listed(["a", "b", "c"], [two, none, one], ["cat", "dog"]).to_dict("records") == [
+        {"id": "a", "label": "dog", "x0": 1, "y0": 2, "x1": 3, "y1": 4, "score": 0.3},
+        {"id": "c", "label": "cat", "x0": 9, "y0": 10, "x1": 11, "y1": 12, "score": 0.8},
+    ]
