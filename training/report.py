@@ -64,8 +64,8 @@ SEVERAL_SEEDS = (
 DIFFERENCES = (
     "Differences are taken in pairs of the same images and seed. Their p is corrected for the number of arms in its "
     "column (Holm). The last row says what the data can decide: a true difference of that size would have shown in "
-    "each row of its column with a probability of at least 80 % (two-sided test at 5 %, before Holm; variances as they "
-    "are measured here). A smaller one may well be there unseen."
+    "each row of its column with a probability of about 80 % or more (two-sided test at 5 %, before Holm; variances as "
+    "they are measured here). A smaller one may well be there unseen."
 )
 ROWS = (
     "`base` is the detector before fine-tuning, `random` erases as much elsewhere. The last rows of agreement take "
@@ -105,23 +105,28 @@ def build(datasets: Path, reports: Path, params: Params, out: Path) -> str:
     pictures.bars(pd.DataFrame(per_class), out / "per_class.png")
     overlays(datasets, params.variants, out)
     seeds = int(results["seeds"].max())
+    shown = tables(results, gaps, reports, seeds) | {"What each variant changed": changes(datasets, params.variants)}
+    about = [selection_line(datasets, params), *notes(seeds)]
+    text = markdown(shown, about)
+    write(out / "results.md", text)
+    write(out / "report.html", html(shown, about))
+    return text
+
+
+def tables(results: pd.DataFrame, gaps: pd.DataFrame, reports: Path, seeds: int) -> dict[str, pd.DataFrame]:
+    """By title: each group's scores above those that take no detector, then its differences to `none`."""
     pairs = "in pairs over the same images " + (f"and {seeds} seeds" if seeds > 1 else "(seeds: not covered)")
-    tables = {}
+    shown = {}
     for group, title in GROUPS.items():
         cells = wide(results, group)
         if not cells.empty:
-            tables[title] = pd.concat([cells, baseline_rows(reports, list(cells.columns))]).fillna("")
+            shown[title] = pd.concat([cells, baseline_rows(reports, list(cells.columns))]).fillna("")
     for group, title in GROUPS.items():
         cells = wide(gaps, group, "+")
         if not cells.empty:
             row = smallest(gaps, list(cells.columns))
-            tables[f"{title}: difference to `{REFERENCE}`, {pairs}"] = pd.concat([cells, row])
-    tables["What each variant changed"] = changes(datasets, params.variants)
-    about = [selection_line(datasets, params), *notes(seeds)]
-    text = markdown(tables, about)
-    write(out / "results.md", text)
-    write(out / "report.html", html(tables, about))
-    return text
+            shown[f"{title}: difference to `{REFERENCE}`, {pairs}"] = pd.concat([cells, row])
+    return shown
 
 
 def notes(seeds: int) -> list[str]:
