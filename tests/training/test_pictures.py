@@ -97,17 +97,16 @@ def test_a_row_shows_an_image_on_its_way(tmp_path: Path, known: list[str], title
 
 
 def test_a_sheet_has_a_row_an_image_and_a_column_a_step(tmp_path: Path) -> None:
-    first = {"before": plain((200, 0, 0)), "after": plain((0, 200, 0))}
-    second = {"before": plain((0, 0, 200)), "after": plain((200, 0, 200))}
-    pictures.sheet([first, second], tmp_path / "sheet.png", ["one", "two"])
+    colours = [[(200, 0, 0), (0, 200, 0), (0, 0, 200)], [(200, 200, 0), (200, 0, 200), (0, 200, 200)]]
+    rows = [dict(zip(("one", "two", "three"), map(plain, row), strict=True)) for row in colours]
+    pictures.sheet(rows, tmp_path / "sheet.png", ["first", "second"])
     shown = read_image(tmp_path / "sheet.png")
-    colours = ((200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 0, 200))
-    red, green, blue, purple = (np.argwhere(where(shown, colour)).mean(axis=0) for colour in colours)
-    assert red[0] == pytest.approx(green[0], abs=2)  # one row
-    assert red[1] == pytest.approx(blue[1], abs=2)  # one column
-    assert red[0] < blue[0]
-    assert red[1] < green[1]
-    assert purple == pytest.approx([blue[0], green[1]], abs=2)
+    centres = np.array([[np.argwhere(where(shown, colour)).mean(axis=0) for colour in row] for row in colours])
+    down, right = centres[..., 0], centres[..., 1]
+    assert np.ptp(down, axis=1) == pytest.approx([0, 0], abs=2)
+    assert np.ptp(right, axis=0) == pytest.approx([0, 0, 0], abs=2)
+    assert down[0, 0] < down[1, 0]
+    assert (np.diff(right, axis=1) > 0).all()
 
 
 def test_intervals_are_drawn_to_scale_with_the_first_arm_on_top(tmp_path: Path) -> None:
