@@ -48,7 +48,9 @@ gaze = typer.Typer(
 )
 app.add_typer(gaze, name="gaze", rich_help_panel=AROUND)
 Recordings = Annotated[list[Path], typer.Argument(help="Folders laid out as OSIE, Scene or MIT1003.")]
-Name = Annotated[str, typer.Argument(help="none, erasing, inpainting, nontrivial, random or oracle.")]
+Name = Annotated[
+    str, typer.Argument(help="none, erasing, inpainting, nontrivial, random, random_inpainting or oracle.")
+]
 
 
 @app.command(rich_help_panel=STAGES)

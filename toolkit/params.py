@@ -12,7 +12,7 @@ from toolkit.errors import BadInput, Problem
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-VariantName = Literal["none", "erasing", "inpainting", "nontrivial", "random", "oracle"]
+VariantName = Literal["none", "erasing", "inpainting", "nontrivial", "random", "random_inpainting", "oracle"]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 
 

@@ -68,10 +68,10 @@ DIFFERENCES = (
     "they are measured here). A smaller one may well be there unseen."
 )
 ROWS = (
-    "`base` is the detector before fine-tuning, `random` erases as much elsewhere. The last rows of agreement take "
-    "no detector: the same values at random places (chance), the centre bias, and an empty map (constant). Cue "
-    "reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one; saliency on cue is the share of the "
-    "most salient 2.5 % of the pixels that lie on a random cue."
+    "`base` is the detector before fine-tuning; `random` erases and `random_inpainting` inpaints as much elsewhere. "
+    "The last rows of agreement take no detector: the same values at random places (chance), the centre bias, and an "
+    "empty map (constant). Cue reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one; saliency on "
+    "cue is the share of the most salient 2.5 % of the pixels that lie on a random cue."
 )
 PICTURES = {
     "results.png": "Scores and their intervals",

@@ -42,7 +42,7 @@ def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug:
     missing = [id for id in ids if not records[id].exists()]
     if missing:
         bar = tqdm(desc=name, total=len(ids), initial=len(ids) - len(missing), unit="image", mininterval=1)
-        originals, taken = tee(_read(source, saliency, id, seed_of(aug.seed, name, id)) for id in missing)
+        originals, taken = tee(_read(source, saliency, id, seed_of(aug.seed, id)) for id in missing)
         made = zip((records[id] for id in missing), originals, RULES[name](taken, aug), strict=True)
         for _ in mapped(lambda: _keep, made):  # encoding takes longer than most rules
             bar.update()
@@ -58,7 +58,7 @@ def _made_of(name: str, source: Tree, saliency: Path, id: str, aug: Aug) -> tupl
     """Everything that one changed image depends on, besides code."""
     files = [source.image(id), source.annotation(id), saliency / f"{id}.png"]
     files += [source.mask(id)] if source.mask(id).exists() else []
-    return DEPENDS[name](aug), seed_of(aug.seed, name, id), [sha256(path) for path in files]
+    return DEPENDS[name](aug), seed_of(aug.seed, id), [sha256(path) for path in files]
 
 
 def _read(source: Tree, saliency: Path, id: str, seed: int) -> Original:

@@ -18,7 +18,7 @@ from toolkit.variants.regions import elsewhere, erase, most_salient
 @dataclass(frozen=True)
 class Original:
     """One train image before a rule: pixels [H, W, 3] uint8, its annotation, the detector's map [H, W], the sample's
-    mask [H, W] of objects and cue where there is one, and the image's own seed."""
+    mask [H, W] of objects and cue where there is one, and the image's own seed, the same for every rule."""
 
     image: np.ndarray
     xml: bytes
@@ -50,21 +50,19 @@ def erasing(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
 
 def inpainting(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
     """The most salient pixels filled from their surroundings."""
-    from toolkit.tensors import device  # torch takes seconds to import: only those who need it wait
-    from toolkit.variants.inpainting import Holed, inpaint
-
-    originals, ahead = tee(originals)
-    work, kept = tee(Holed(o.image, most_salient(o.saliency, settings.erase_percent), o.seed) for o in ahead)
-    filled = inpaint(work, settings.inpaint, device().type)
-    for image, o, one in zip(filled, originals, kept, strict=True):
-        yield Changed(image, o.xml, one.hole)
+    return _filled(originals, settings, lambda o: most_salient(o.saliency, settings.erase_percent))
 
 
 def random(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
-    """The control: as much erased, in the same shape, elsewhere."""
+    """Erasing's control: as much erased, in the same shape, elsewhere."""
     for o in originals:
-        region = elsewhere(most_salient(o.saliency, settings.erase_percent), o.seed)
+        region = _control(o, settings)
         yield Changed(erase(o.image, region), o.xml, region)
+
+
+def random_inpainting(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
+    """Inpainting's control: the pixels that `random` erases filled from their surroundings."""
+    return _filled(originals, settings, lambda o: _control(o, settings))
 
 
 def oracle(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
@@ -84,10 +82,29 @@ def nontrivial(originals: Iterable[Original], settings: Aug) -> Iterator[Changed
         yield Changed(image, voc.with_boxes(o.xml, moved), (image != o.image).any(axis=2))
 
 
+def _control(o: Original, settings: Aug) -> np.ndarray:
+    """Where both controls work: the same area and shape as the most salient pixels, elsewhere."""
+    return elsewhere(most_salient(o.saliency, settings.erase_percent), o.seed)
+
+
+def _filled(
+    originals: Iterable[Original], settings: Aug, region: Callable[[Original], np.ndarray]
+) -> Iterator[Changed]:
+    from toolkit.tensors import device  # torch takes seconds to import: only those who need it wait
+    from toolkit.variants.inpainting import Holed, inpaint
+
+    originals, ahead = tee(originals)
+    work, kept = tee(Holed(o.image, region(o), o.seed) for o in ahead)
+    filled = inpaint(work, settings.inpaint, device().type)
+    for image, o, one in zip(filled, originals, kept, strict=True):
+        yield Changed(image, o.xml, one.hole)
+
+
 RULES: dict[str, Rule] = {
     "erasing": erasing,
     "inpainting": inpainting,
     "random": random,
+    "random_inpainting": random_inpainting,
     "oracle": oracle,
     "nontrivial": nontrivial,
 }
@@ -96,6 +113,7 @@ DEPENDS: dict[str, Callable[[Aug], dict[str, object]]] = {
     "erasing": lambda aug: {"erase_percent": aug.erase_percent},
     "inpainting": lambda aug: {"erase_percent": aug.erase_percent} | aug.inpaint.model_dump(),
     "random": lambda aug: {"erase_percent": aug.erase_percent},
+    "random_inpainting": lambda aug: {"erase_percent": aug.erase_percent} | aug.inpaint.model_dump(),
     "oracle": lambda aug: {},
     "nontrivial": lambda aug: {"policy": aug.policy, "engine": aug.engine},
 }

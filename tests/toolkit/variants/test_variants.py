@@ -1,8 +1,10 @@
 """Variants: complete VOC trees in which only what the rule says has changed."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import mlcroissant
 import numpy as np
@@ -11,13 +13,16 @@ import pytest
 from PIL import Image
 from torchvision.datasets import VOCDetection
 
+from tests.conftest import ROOT
 from toolkit import maps, variants, voc
+from toolkit.cli import Name
 from toolkit.errors import BadInput
 from toolkit.files import read_image, sha256, write
-from toolkit.params import VARIANTS, Params
+from toolkit.params import VARIANTS, Aug, Inpaint, Params
 from toolkit.sources.masks import CUE, read_mask
+from toolkit.variants.inpainting import telea
 from toolkit.variants.regions import most_salient
-from toolkit.variants.rules import RULES
+from toolkit.variants.rules import RULES, Changed, Original
 from toolkit.voc import Tree
 
 Make = Callable[..., Tree]
@@ -59,6 +64,14 @@ def changed(sample: Tree, variant: Tree, id: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_is_named_wherever_people_look_for_it(name: str) -> None:
+    assert name == "none" or name in RULES
+    assert f"reports/training/{name}/seed-1/plots/metrics/loss.tsv" in (ROOT / "dvc.yaml").read_text()
+    assert f"| `{name}` |" in (ROOT / "README.md").read_text()
+    assert name in re.split(r"\W+", get_args(Name)[1].help)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_is_a_complete_voc_tree(make: Make, sample: Tree, name: str) -> None:
     variant = make(name)
     assert variant.splits() == sample.splits()
@@ -87,7 +100,7 @@ def test_none_is_the_source_by_links(make: Make, sample: Tree) -> None:
         assert variant.image(id).samefile(sample.image(id))
 
 
-@pytest.mark.parametrize("name", ["erasing", "inpainting", "random"])
+@pytest.mark.parametrize("name", ["erasing", "inpainting", "random", "random_inpainting"])
 def test_only_selected_images_change(make: Make, sample: Tree, selection: pd.DataFrame, name: str) -> None:
     variant = make(name)
     for id, selected in zip(selection["id"], selection["selected"], strict=True):
@@ -106,16 +119,6 @@ def test_erasing_makes_exactly_the_most_salient_pixels_black(
         assert not (changed(sample, variant, id) & ~erased).any()
 
 
-def test_inpainting_changes_the_pixels_that_erasing_does_but_keeps_no_black(
-    make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame
-) -> None:
-    variant = make("inpainting")
-    for id in selection["id"][selection["selected"]]:
-        hole = region(sample, saliency, id)
-        assert not (changed(sample, variant, id) & ~hole).any()
-        assert (read_image(variant.image(id))[hole].max(axis=1) > 0).mean() > 0.5
-
-
 def test_random_erases_as_much_elsewhere(make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame) -> None:
     variant = make("random")
     about = json.loads((variant.root / "variant.json").read_text())
@@ -125,6 +128,46 @@ def test_random_erases_as_much_elsewhere(make: Make, sample: Tree, saliency: Pat
         black = changed(sample, variant, id)
         overlap = (black & region(sample, saliency, id)).sum() / black.sum()
         assert overlap < 0.2
+
+
+def watched(name: str, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """The regions that the rule will have worked on, image by image."""
+    regions: list[np.ndarray] = []
+    rule = RULES[name]
+
+    def watching(originals: Iterable[Original], aug: Aug) -> Iterator[Changed]:
+        for changed in rule(originals, aug):
+            regions.append(changed.region)
+            yield changed
+
+    monkeypatch.setitem(RULES, name, watching)
+    return regions
+
+
+@pytest.mark.parametrize(
+    ("erasing", "inpainting"), [("erasing", "inpainting"), ("random", "random_inpainting")], ids=["rules", "controls"]
+)
+def test_erased_and_inpainted_differ_in_the_fill_alone(
+    make: Make, sample: Tree, selection: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, erasing: str, inpainting: str
+) -> None:
+    holes, filled_holes = watched(erasing, monkeypatch), watched(inpainting, monkeypatch)
+    erased, inpainted = make(erasing), make(inpainting)
+    ids = selection["id"][selection["selected"]]
+    for id, hole, filled_hole in zip(ids, holes, filled_holes, strict=True):
+        assert np.array_equal(hole, filled_hole)
+        assert (read_image(erased.image(id))[hole] == 0).all()
+        assert (read_image(inpainted.image(id))[hole].max(axis=1) > 0).mean() > 0.5
+        assert not (changed(sample, inpainted, id) & ~hole).any()
+
+
+@pytest.mark.parametrize("name", ["inpainting", "random_inpainting"])
+def test_inpainting_and_its_control_fill_with_the_engine_asked_for(
+    make: Make, sample: Tree, selection: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    holes = watched(name, monkeypatch)
+    variant = make(name, inpaint=Inpaint(engine="telea", preset="fast"))
+    for id, hole in zip(selection["id"][selection["selected"]], holes, strict=True):
+        assert np.array_equal(read_image(variant.image(id)), telea(read_image(sample.image(id)), hole))
 
 
 def test_the_oracle_erases_the_cue_and_nothing_else(make: Make, sample: Tree) -> None:
