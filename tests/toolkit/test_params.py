@@ -33,6 +33,13 @@ def test_the_clone_starts_with_the_sample_preset() -> None:
     assert (ROOT / "params.yaml").read_text() == (ROOT / "presets" / "sample.yaml").read_text()
 
 
+def test_voc_2012_is_split_as_its_makers_split_it_and_seen_five_times() -> None:
+    """The study tested on its 898 images with human masks; its five epochs are kept."""
+    voc2012 = params.load(ROOT / "presets" / "voc2012.yaml")
+    assert (voc2012.data.train, voc2012.data.test) == ("train", "val")
+    assert voc2012.train.steps * voc2012.train.batch == pytest.approx(5 * 5717, rel=0.001)  # images in VOC's train
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

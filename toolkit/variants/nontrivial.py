@@ -3,6 +3,8 @@
 Three kinds of operation: colours (the boxes stay), motions (the boxes move along) and cutouts (grey squares, the boxes
 stay). `NAME_Only_BBoxes` does one inside each box as if the box were an image, and leaves the rest alone.
 Pixels that nothing is left for are grey 128. Positive turns are clockwise, positive shifts right and down.
+Operations and magnitudes are those of the code that was released with the paper (tensorflow/tpu,
+models/official/detection/utils/autoaugment_utils.py), for which the policies were found; README.md lists what differs.
 """
 
 import math
@@ -20,7 +22,7 @@ from toolkit.variants.policies import POLICIES, Step
 from toolkit.voc import Box
 
 GREY = 128
-LONG_SIDE = 500  # pixels: the image size that the published pixel magnitudes are for
+LONG_SIDE = 500  # pixels, VOC's: of an image to which the released pixel magnitudes are applied as they are
 VISIBLE = 0.25  # of a moved box's area: with less inside the image, the object has left it
 MIN_SIDE = 2.0  # pixels
 
@@ -50,14 +52,14 @@ class Amount:
     low: float
     high: float
     signed: bool = False  # negative with probability 1/2
-    whole: bool = False
-    pixels: bool = False  # pixels of an image with a long side of 500: scaled with the image
+    whole: bool = False  # cut to a whole number
+    pixels: bool = False  # whole pixels of an image with a long side of 500: scaled with the image
 
     def draw(self, magnitude: int, long_side: int, rng: np.random.Generator) -> float:
         value = self.low + (self.high - self.low) * magnitude / 10
-        value *= long_side / LONG_SIDE if self.pixels else 1
+        value = value * long_side / LONG_SIDE if self.pixels else value
         value *= rng.choice((-1, 1)) if self.signed else 1
-        return round(value) if self.whole or self.pixels else round(value, 4)
+        return int(value) if self.whole or self.pixels else round(value, 4)
 
 
 Mover = Callable[[np.ndarray, Sequence[Box], Motion], tuple[np.ndarray, list[Box]]]  # boxes: hulls, not clipped
@@ -79,7 +81,7 @@ def transform(
     """One random sub-policy of a published policy (`v0`..`v3`), done once.
 
     Returns the new image (same size), the boxes in the same order, and what was done: "Rotate_BBox 24.0, Cutout 80" in
-    degrees, slopes, this image's pixels, or what is added to a colour factor of 1; "" where the draw changed nothing.
+    degrees, slopes, this image's pixels, or a colour factor, of which 1 is no change; "" where nothing changed.
     A moved box is the hull of its moved corners, on whole pixels, clipped to the image. It is None where less than a
     quarter of that hull is in the image, or less than 2 px of a side. Where no object would be left, image and boxes
     come back as they are, and the text says so: a detector learns nothing from an image without objects.
@@ -256,12 +258,12 @@ def _box_cutout(picture: Picture, share: float, rng: np.random.Generator, move: 
 
 # -------------------------------------------------------------------------------------------------- table
 
-_CHANGE = Amount(0, 0.9, signed=True)  # of a factor: 1 - 0.9 .. 1 + 0.9
+_FACTOR = Amount(0.1, 1.9)  # of the image, blended with what it would be without the property: 1 is no change
 _TURN = Amount(0, 30, signed=True)  # degrees
 _SHEAR = Amount(0, 0.3, signed=True)
 _SHIFT = Amount(0, 250, signed=True, pixels=True)
 _SHIFT_IN_BOX = Amount(0, 120, signed=True, pixels=True)
-_THRESHOLD = Amount(256, 0, whole=True)
+_THRESHOLD = Amount(0, 256, whole=True)  # a high magnitude inverts little: so the policies were found
 
 _equalize = _torch_colour(lambda image, _: F.equalize(image))
 _rotate = _motion(lambda amount: Motion(degrees=amount))
@@ -276,10 +278,10 @@ OPERATIONS: dict[str, Operation] = {
     "Posterize": Operation(_torch_colour(lambda image, bits: F.posterize(image, int(bits))), Amount(8, 4, whole=True)),
     "Solarize": Operation(_colour(_solarize), _THRESHOLD),
     "SolarizeAdd": Operation(_colour(_solarize_add), Amount(0, 110, whole=True)),
-    "Color": Operation(_torch_colour(lambda image, change: F.adjust_saturation(image, 1 + change)), _CHANGE),
-    "Contrast": Operation(_torch_colour(lambda image, change: F.adjust_contrast(image, 1 + change)), _CHANGE),
-    "Brightness": Operation(_torch_colour(lambda image, change: F.adjust_brightness(image, 1 + change)), _CHANGE),
-    "Sharpness": Operation(_torch_colour(lambda image, change: F.adjust_sharpness(image, 1 + change)), _CHANGE),
+    "Color": Operation(_torch_colour(F.adjust_saturation), _FACTOR),
+    "Contrast": Operation(_torch_colour(F.adjust_contrast), _FACTOR),
+    "Brightness": Operation(_torch_colour(F.adjust_brightness), _FACTOR),
+    "Sharpness": Operation(_torch_colour(F.adjust_sharpness), _FACTOR),
     "Cutout": Operation(_cutout, Amount(0, 100, pixels=True)),
     "BBox_Cutout": Operation(_box_cutout, Amount(0, 0.75)),
     "Rotate_BBox": Operation(_rotate, _TURN),
