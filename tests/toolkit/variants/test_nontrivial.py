@@ -414,6 +414,6 @@ def test_imgaug_moves_as_torchvision_does(engine: str) -> None:
 def test_asking_for_imgaug_where_it_is_missing_says_how_to_get_it() -> None:
     with (
         mock.patch.dict("sys.modules", {"imgaug": None}),
-        pytest.raises(BadInput, match=r"aug\.engine: imgaug is not installed -- pip install 'salvoc\[imgaug\]'"),
+        pytest.raises(BadInput, match=r"aug\.engine: imgaug is not installed -- `make install`"),
     ):
         transform(photo(70, 90), [], "v3", 0, "imgaug")

@@ -1,0 +1,35 @@
+"""The doctor's mends, and everyone else's, work in a clone: salvoc itself is in no package registry."""
+
+import re
+import subprocess
+import tomllib
+
+from tests.conftest import ROOT
+from toolkit.attention import deepgaze
+from toolkit.doctor import EXTRAS
+
+OPTIONAL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def test_nobody_is_told_to_fetch_what_bears_our_name_from_a_registry() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    texts = {name: (ROOT / name).read_bytes() for name in listed.split("\0") if (ROOT / name).is_file()}
+    assert "README.md" in texts
+    assert not [name for name, text in texts.items() if re.search(rb"pip install ['\"]?salvoc", text)]
+
+
+def test_make_install_brings_imgaug() -> None:
+    """So that it mends a missing one."""
+    locked = (ROOT / "requirements.lock").read_text().splitlines()
+    assert {*OPTIONAL["imgaug"]} <= {*locked}
+    assert EXTRAS["imgaug"][1].startswith("`make install`")
+
+
+def test_deepgaze_is_installed_from_the_commit_that_the_extra_names() -> None:
+    (requirement,) = OPTIONAL["deepgaze"]
+    assert requirement.endswith(deepgaze.INSTALL.removeprefix("pip install "))
+    assert EXTRAS["deepgaze"][1].startswith("`uv pip install -e '.[deepgaze]'`")
+
+
+def test_every_mend_is_of_an_extra_that_there_is() -> None:
+    assert EXTRAS.keys() == OPTIONAL.keys() - {"dev"}
