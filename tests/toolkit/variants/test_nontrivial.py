@@ -310,6 +310,12 @@ def test_the_edge_of_a_turned_image_blends_into_grey_without_a_line() -> None:
     assert apply("Rotate_BBox", 10, white, BOXES)[0].min() == GREY
 
 
+def test_a_turned_line_has_no_stairs() -> None:
+    halves = np.repeat(np.where(np.arange(WIDTH) < 250, 0, 255).astype(np.uint8)[None, :, None], HEIGHT, 0).repeat(3, 2)
+    turned = apply("Rotate_BBox", 2, halves, [])[0][150:250, 200:300, 0]
+    assert 20 < ((turned > 20) & (turned < 235) & (turned != GREY)).sum() < 200  # about one pixel a row is mixed
+
+
 def test_pixel_amounts_scale_with_the_image() -> None:
     small, large = (apply("TranslateY_BBox", 2, photo(side, side), [], 1)[2] for side in (250, 1000))
     assert abs(int(small.split()[1])) == 25 and abs(int(large.split()[1])) == 100
@@ -341,6 +347,16 @@ def test_an_object_with_less_than_a_quarter_inside_has_left() -> None:
         at_edge = moved[1] if float(text.split()[1]) > 0 else moved[0]
         assert (at_edge is not None) is stays
         assert at_edge is None or at_edge[2] - at_edge[0] == width - shift
+
+
+@pytest.mark.parametrize(("name", "turn"), [("TranslateX_BBox", 1), ("TranslateY_BBox", -1)])
+def test_an_object_of_which_less_than_two_pixels_stay_has_left(name: str, turn: int) -> None:
+    """In an image of 20 px a magnitude shifts by as many pixels: 2 of 4 px stay, then 1, though that is a quarter."""
+    first, last, middle = ((0.0, 5.0), (4.0, 15.0)), ((16.0, 5.0), (20.0, 15.0)), ((8.0, 5.0), (12.0, 15.0))
+    edges: list[Box] = [(*low[::turn], *high[::turn]) for low, high in (first, last, middle)]
+    for magnitude, stays in ((2, True), (3, False)):
+        _, moved, text = apply(name, magnitude, photo(20, 20), edges)
+        assert (moved[0 if "-" in text else 1] is not None) is stays
 
 
 def test_a_transformation_that_would_leave_no_object_is_not_kept() -> None:

@@ -54,6 +54,31 @@ def test_a_region_too_large_to_avoid_keeps_its_area(seed: int, percent: float) -
     assert elsewhere(region, seed).sum() == region.sum()
 
 
+def test_parts_that_find_no_room_beside_one_another_go_half_an_image_on_together() -> None:
+    region = np.ones((8, 24), bool)
+    region[:, 11:13] = False  # two parts, 11 pixels wide: with the first in the middle there is no room for the second
+    region[0] = False
+    moved = [elsewhere(region, seed) for seed in range(6)]
+    expected = np.ones((8, 24), bool)
+    expected[:, [0, 23]] = False
+    expected[4] = False
+    assert any(np.array_equal(one, expected) for one in moved)
+
+
+def test_the_place_that_overlaps_least_is_taken() -> None:
+    """A part of 5 of 8 columns cannot leave all of them: it overlaps in 2, and nowhere in fewer."""
+    region = np.zeros((1, 8), bool)
+    region[:, :5] = True
+    for seed in range(6):
+        assert (elsewhere(region, seed) == [False] * 3 + [True] * 5).all()
+
+
+def test_the_largest_part_chooses_first() -> None:
+    """One of 5 pixels and one of 1 in a row of 10: were the small one first, it would stand in the large one's way."""
+    region = np.array([[True, False, False, False, False, True, True, True, True, True]])
+    assert all(elsewhere(region, seed)[0, 5:].sum() <= 2 for seed in range(10))
+
+
 def test_nothing_moves_nowhere() -> None:
     assert not elsewhere(np.zeros((8, 8), bool), 0).any()
 
