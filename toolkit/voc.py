@@ -3,6 +3,7 @@
 Inside salvoc a box is (x0, y0, x1, y1) in pixels, 0-based and half-open: VOC's xmin=1, xmax=10 is x0=0, x1=10.
 """
 
+import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+MAX_DEPTH = 50  # of elements in elements; VOC's own lie five deep, and writers of XML call themselves at each level
+MAX_IDS = 100_000_000  # bytes of an ImageSets file: several million ids
 _SAFE_ID = re.compile(r"(?!\.)[\w.\- ]+")
 
 
@@ -88,6 +91,8 @@ def safe_id(id: str) -> bool:
 def read_ids(path: Path) -> list[str]:
     """Read an ImageSets file: the first column of each line (per-class lists carry a second)."""
     try:
+        if path.stat().st_size > MAX_IDS:
+            raise BadInput(Problem(str(path), f"has more than {MAX_IDS} bytes", "list the split's image ids in it"))
         text = path.read_text("utf-8-sig")  # some editors begin a file with a byte order mark
     except FileNotFoundError:
         raise BadInput(Problem(str(path), "does not exist", "list the split's image ids in it, one a line")) from None
@@ -108,9 +113,11 @@ def parse(xml: bytes, file: str) -> Annotation:
     """
     mend = "mend or remove the annotation"
     try:
-        root = defusedxml.ElementTree.fromstring(xml, forbid_dtd=True)
+        root = _root(xml)
     except ElementTree.ParseError as error:
         raise BadInput(Problem(file, f"is not XML ({error})", mend)) from None
+    except RecursionError as error:
+        raise BadInput(Problem(file, f"is XML that salvoc refuses ({error})", mend)) from None
     except (DefusedXmlException, ValueError, LookupError) as error:
         fault = f"is XML that salvoc refuses ({type(error).__name__}: entities and DTDs can attack the reader)"
         raise BadInput(Problem(file, fault, "remove the <!DOCTYPE ...> part")) from None
@@ -162,7 +169,7 @@ def with_boxes(xml: bytes, boxes: Sequence[Box | None]) -> bytes:
     """
     if [o.box for o in parse(xml, "annotation").objects] == list(boxes):
         return xml
-    root = defusedxml.ElementTree.fromstring(xml, forbid_dtd=True)
+    root = _root(xml)
     for node, box in zip(root.findall("object"), boxes, strict=True):
         if box is None:
             root.remove(node)
@@ -172,6 +179,20 @@ def with_boxes(xml: bytes, boxes: Sequence[Box | None]) -> bytes:
             for tag, value in _bounds(box).items():
                 _node(node, f"bndbox/{tag}").text = value
     return ElementTree.tostring(root, "utf-8")
+
+
+def _root(xml: bytes) -> ElementTree.Element:
+    """The document's element, from an XML that is safe to hold and to write again.
+
+    Raises RecursionError at the first element that lies too deep: what is behind it is not kept.
+    """
+    depth = 0
+    for event, element in defusedxml.ElementTree.iterparse(io.BytesIO(xml), ("start", "end"), forbid_dtd=True):
+        depth += 1 if event == "start" else -1
+        if depth > MAX_DEPTH:
+            raise RecursionError(f"its elements are nested more than {MAX_DEPTH} deep")
+        root: ElementTree.Element = element  # in the end the one that ends last
+    return root
 
 
 def _box(node: ElementTree.Element) -> Box:

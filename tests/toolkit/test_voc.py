@@ -1,6 +1,7 @@
 """VOC's XML and its 1-based, inclusive pixels: what is read is what was written, and what is hostile is refused."""
 
 import os
+import tracemalloc
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import BadInput
-from toolkit.voc import Annotation, Box, Object, Tree, parse, read_ids, render, safe_id, with_boxes, write_ids
+from toolkit.voc import (
+    MAX_DEPTH,
+    MAX_IDS,
+    Annotation,
+    Box,
+    Object,
+    Tree,
+    parse,
+    read_ids,
+    render,
+    safe_id,
+    with_boxes,
+    write_ids,
+)
 
 real = pytest.mark.skipif("SALVOC_REAL" not in os.environ, reason="SALVOC_REAL does not name the real data's folder")
 
@@ -156,6 +170,8 @@ OUTSIDE = b'<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/hostname">]><annotation>
         (b"", "is not XML"),
         (b"\xff\xd8\xff\xe0 a JPEG", "is not XML"),
         (PERSON[: len(PERSON) // 2], "is not XML"),
+        (PERSON.replace(b"</part>", b"<a>" * 100_000 + b"</a>" * 100_000 + b"</part>"), "nested more than"),
+        (b"<a>" * 100_000, "nested more than"),
         (b"<annotation/>", "<filename> is missing"),
         (PERSON.replace(b"<width>60</width>", b""), "<size/width> is missing"),
         (PERSON.replace(b"<width>60</width>", b"<width>wide</width>"), "wide"),
@@ -170,6 +186,25 @@ def test_what_is_no_voc_annotation_is_refused_by_name(xml: bytes, fault: str) ->
     (problem,) = error.value.problems
     assert problem.file == "tree/Annotations/a.xml"
     assert fault in problem.fault
+
+
+def test_nesting_takes_no_memory_beyond_where_it_is_refused() -> None:
+    deep = b"<a>" * 1_000_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput):
+            parse(deep, "a.xml")
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(deep)
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_nested_as_deep_as_may_be_can_be_written_again() -> None:
+    inner = MAX_DEPTH - 2  # inside <annotation> and <object>
+    xml = PERSON.replace(b"</object>", b"<a>" * inner + b"</a>" * inner + b"</object>", 1)
+    assert parse(with_boxes(xml, [DOG_BOX, PERSON_BOX]), "a.xml").objects[0].box == DOG_BOX
+    with pytest.raises(BadInput, match="nested"):
+        parse(xml.replace(b"<a></a>", b"<a><a></a></a>"), "a.xml")
 
 
 def test_a_person_with_parts_but_without_its_own_box_is_refused() -> None:
@@ -204,6 +239,14 @@ def test_ids_come_back_as_written(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_bytes(b"\xef\xbb\xbfa\r\nb\r\n")
     assert read_ids(tmp_path / "train.txt") == ["a", "b"]
+
+
+def test_a_split_that_is_far_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    with path.open("wb") as file:
+        file.truncate(MAX_IDS + 1)
+    with pytest.raises(BadInput, match=f"more than {MAX_IDS} bytes"):
+        read_ids(path)
 
 
 @pytest.mark.parametrize(("data", "fault"), [(None, "does not exist"), (b"\xff\xfe\x00", "is not UTF-8 text")])
