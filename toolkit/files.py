@@ -7,7 +7,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -53,23 +53,34 @@ def write(path: Path, data: bytes | str) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to fill; it takes the place of `path` when the block ends without an error."""
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed run left behind
+    """An empty folder to fill; it takes the place of `path` when the block ends without an error.
+
+    Where `path` is a symbolic link, the folder that it leads to is replaced and the link stays.
+    """
+    place = path.resolve() if path.is_symlink() else path
+    partial, old = (place.with_name(f".{place.name}.{kind}partial") for kind in ("", "old."))
+    for left in (partial, old):  # by a killed run
+        shutil.rmtree(left, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
-        shutil.rmtree(path, ignore_errors=True)
-        partial.replace(path)
+        with suppress(FileNotFoundError):
+            place.rename(old)  # removing takes long: killed in the middle, it must not leave half a folder at `path`
+        partial.replace(place)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        for left in (partial, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def link(source: Path, target: Path) -> None:
-    """Make `target` the same bytes as `source` without copying them where the file system can (reflink, hard link)."""
+    """Make `target` the same bytes as salvoc's own file `source`, without copying them where the file system can.
+
+    It may be a hard link: what DVC does to the one, such as making it read-only, it does to the other. That is harmless
+    between stages' outputs and stores, which are replaced and never written to. The user's files are for `copy`.
+    """
     source = source.resolve()
-    with replacing(target) as partial:  # an older target may be a hard link to the user's own file: never open it
-        if sys.platform == "linux" and _reflink(source, partial):
+    with replacing(target) as partial:  # an older target may be a hard link: never open it
+        if _reflink(source, partial):
             return
         try:
             os.link(source, partial)
@@ -77,9 +88,19 @@ def link(source: Path, target: Path) -> None:
             shutil.copyfile(source, partial)
 
 
+def copy(source: Path, target: Path) -> None:
+    """Make `target` the same bytes as the user's file `source`, which it never shares an inode with.
+
+    DVC makes its outputs read-only and keeps them in its cache. Blocks are shared where the file system can (reflink).
+    """
+    with replacing(target) as partial:
+        if not _reflink(source, partial):
+            shutil.copyfile(source, partial)
+
+
 def _reflink(source: Path, target: Path) -> bool:
     between = source.stat().st_dev, target.parent.stat().st_dev
-    if between in _cannot_reflink:
+    if sys.platform != "linux" or between in _cannot_reflink:
         return False
     with source.open("rb") as read, target.open("wb") as written:
         try:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from toolkit.files import digest, link, new_folder, png, read_image, replacing, seed_of, sha256, write
+from toolkit.files import copy, digest, link, new_folder, png, read_image, replacing, seed_of, sha256, write
 
 
 def names(folder: Path) -> list[str]:
@@ -105,6 +105,51 @@ def test_new_folder_keeps_the_old_one_on_error(tmp_path: Path) -> None:
     assert names(tmp_path) == ["maps"]
 
 
+def test_new_folder_at_a_symbolic_link_replaces_what_it_leads_to_and_keeps_the_link(tmp_path: Path) -> None:
+    """Somebody keeps the outputs on another disk."""
+    write(tmp_path / "disk" / "maps" / "old.png", "old")
+    (tmp_path / "maps").symlink_to("disk/maps")
+    with new_folder(tmp_path / "maps") as new:
+        write(new / "new.png", "new")
+        assert names(tmp_path / "maps") == ["old.png"]
+    assert (tmp_path / "maps").is_symlink()
+    assert names(tmp_path / "disk" / "maps") == ["new.png"]
+    assert names(tmp_path) + names(tmp_path / "disk") == ["disk", "maps", "maps"]
+
+
+def test_new_folder_at_a_symbolic_link_to_nothing_makes_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "maps").symlink_to("disk/maps")
+    with new_folder(tmp_path / "maps") as new:
+        write(new / "new.png", "new")
+    assert names(tmp_path / "maps") == names(tmp_path / "disk" / "maps") == ["new.png"]
+
+
+def test_a_kill_while_the_old_folder_is_removed_leaves_no_half_of_it(tmp_path: Path) -> None:
+    """Removing many files takes seconds; what is left of them must not look like an output."""
+    for name in ("1", "2", "3"):
+        write(tmp_path / "maps" / name, "old")
+    kill_during(
+        """
+import os
+from toolkit.files import new_folder, write
+remove = os.unlink
+def slow(*args, **options):
+    remove(*args, **options)
+    print("half", flush=True)
+    time.sleep(60)
+with new_folder(folder / "maps") as new:
+    write(new / "4", "new")
+    os.unlink = slow
+""",
+        tmp_path,
+    )
+    assert names(tmp_path / "maps") == ["4"]
+    with new_folder(tmp_path / "maps") as new:
+        write(new / "5", "newer")
+    assert names(tmp_path / "maps") == ["5"]
+    assert names(tmp_path) == ["maps"]  # what the killed run left is gone
+
+
 def test_link_gives_the_same_bytes_and_makes_folders(tmp_path: Path) -> None:
     write(tmp_path / "a", "bytes")
     link(tmp_path / "a", tmp_path / "new" / "b")
@@ -138,6 +183,19 @@ def test_linking_again_harms_neither_side(tmp_path: Path) -> None:
         link(tmp_path / source, tmp_path / "b")
     assert [(tmp_path / name).read_text() for name in ("a", "other", "b")] == ["bytes", "others", "others"]
     assert names(tmp_path) == ["a", "b", "other"]
+
+
+def test_a_copy_shares_no_inode_with_the_users_file(tmp_path: Path) -> None:
+    write(tmp_path / "users", "bytes")
+    (tmp_path / "symbolic").symlink_to("users")
+    for source in ("users", "symbolic"):
+        copy(tmp_path / source, tmp_path / "new" / "b")
+        assert (tmp_path / "new" / "b").read_text() == "bytes"
+        assert not (tmp_path / "new" / "b").is_symlink()
+        (tmp_path / "new" / "b").chmod(0o444)
+    assert (tmp_path / "users").stat().st_nlink == 1
+    assert (tmp_path / "users").stat().st_mode & 0o200
+    assert names(tmp_path / "new") == ["b"]
 
 
 def test_sha256_of_known_bytes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The user's own VOC tree, from anywhere: checked whole, then linked into the dataset without touching a byte."""
+"""The user's own VOC tree, from anywhere: checked whole, then copied into the dataset byte by byte."""
 
 import os
 from collections import Counter
@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from toolkit.errors import BadInput, Problem
-from toolkit.files import link
+from toolkit.files import copy
 from toolkit.voc import Annotation, Object, Tree, parse, read_ids, safe_id, write_ids
 
 MAX_PIXELS = 64_000_000  # of an image; more in a small file is a decompression bomb
@@ -22,7 +22,7 @@ _GREY = ("L", "I;16")  # Pillow's names for grey of 8 and 16 bits
 def build(
     tree: Tree, splits: Mapping[str, str], classes: Sequence[str], on_error: Literal["stop", "skip"], out: Path
 ) -> dict[str, object]:
-    """Check the tree, then link its splits into the empty folder `out` as a VOC tree with salvoc's split names.
+    """Check the tree, then copy its splits into the empty folder `out` as a VOC tree with salvoc's split names.
 
     Returns the counts of images, of each split and of known attention, and what was skipped and why. Raises `BadInput`
     with every problem, before anything is written: for any with "stop", where a split has no image left with "skip".
@@ -32,11 +32,11 @@ def build(
         raise BadInput(problems)
     made = Tree(out)
     attention = 0
-    for id in tqdm([id for split in ids.values() for id in split], "link", unit=" images"):
-        link(tree.image(id), made.image(id))
-        link(tree.annotation(id), made.annotation(id))
+    for id in tqdm([id for split in ids.values() for id in split], "copy", unit=" images"):
+        copy(tree.image(id), made.image(id))
+        copy(tree.annotation(id), made.annotation(id))
         if tree.attention(id).exists():
-            link(tree.attention(id), made.attention(id))
+            copy(tree.attention(id), made.attention(id))
             attention += 1
     for name, split in ids.items():
         write_ids(made.split(name), split)

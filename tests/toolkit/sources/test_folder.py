@@ -1,6 +1,8 @@
 """A user's VOC tree is checked whole, every offender is named, and nothing of it is read elsewhere or changed."""
 
 import os
+import subprocess
+import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +58,7 @@ def test_a_good_tree_has_no_problems(tree: Tree) -> None:
     assert check(tree, SPLITS, CLASSES) == ({"train": list("abcd"), "test": list("ef")}, [])
 
 
-def test_a_good_tree_is_linked_whole(tree: Tree, tmp_path: Path) -> None:
+def test_a_good_tree_is_copied_whole(tree: Tree, tmp_path: Path) -> None:
     summary = build(tree, SPLITS, CLASSES, "stop", tmp_path / "out")
     assert summary == {"images": 6, "train": 4, "test": 2, "attention": 1, "skipped": []}
     made = Tree(tmp_path / "out")
@@ -69,6 +71,27 @@ def test_a_good_tree_is_linked_whole(tree: Tree, tmp_path: Path) -> None:
     for name in files(made.root):
         if not name.startswith("ImageSets"):
             assert sha256(made.root / name) == sha256(tree.root / name)
+
+
+@pytest.mark.parametrize("repository", [".", "repository"], ids=["inside the repository", "outside"])
+def test_dvc_takes_the_copies_and_the_originals_stay_the_users(tree: Tree, tmp_path: Path, repository: str) -> None:
+    """DVC makes the inodes of an output's files its cache's, and read-only, whatever other names they have."""
+    root = tmp_path / repository
+
+    def dvc(*command: str) -> None:
+        subprocess.run([Path(sys.executable).parent / "dvc", *command, "-q"], cwd=root, check=True)
+
+    root.mkdir(exist_ok=True)
+    dvc("init", "--no-scm")
+    dvc("config", "cache.type", "hardlink")  # the project's own setting tries reflinks first and then keeps copies
+    before = {name: (sha256(tree.root / name), (tree.root / name).stat()) for name in files(tree.root)}
+    build(tree, SPLITS, CLASSES, "stop", root / "source")
+    dvc("add", "source")
+    assert not Tree(root / "source").image("a").stat().st_mode & 0o222
+    for name, (hash, stat) in before.items():
+        now = (tree.root / name).stat()
+        assert (now.st_ino, now.st_mode, now.st_nlink) == (stat.st_ino, stat.st_mode, 1), name
+        assert sha256(tree.root / name) == hash
 
 
 # ---- one image's files
@@ -99,6 +122,7 @@ XML_BOMB = b'<!DOCTYPE a [<!ENTITY a "aa"><!ENTITY b "&a;&a;&a;">]><annotation>&
         ("annotation", b"<annotation>", "is not XML"),
         ("annotation", XML_BOMB, "refuses"),
         ("annotation", b"<svg/>", "is not a VOC annotation"),
+        ("annotation", b"<a>" * 5000 + b"</a>" * 5000, "nested"),
         ("annotation", b" " * (MAX_XML + 1), f"has more than {MAX_XML} bytes"),
         ("attention", png(PIXELS), "is not grey of 8 or 16 bits (Pillow's mode RGB)"),
         ("attention", png(PIXELS[:20, :, 0]), "has 60 x 20 pixels, its image 60 x 40"),
