@@ -20,7 +20,7 @@ demo: install
 	@echo
 	@echo "Pictures:     reports/study/report.html"
 	@echo "First:        source .venv/bin/activate"
-	@echo "Browse:       salvoc app    (then open http://127.0.0.1:5151)"
+	@echo "Browse:       salvoc app    (shows everything at http://127.0.0.1:5151)"
 	@echo "Try:          dvc exp run -S aug.threshold=0.05 && dvc exp show --only-changed"
 
 test: install

@@ -16,13 +16,12 @@ from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from toolkit import maps, mongod, voc
+from toolkit import app, maps, mongod, voc
 from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, png, seed_of, write
 from toolkit.voc import Tree
@@ -130,23 +129,21 @@ def load(folder: Path, name: str, *, root: Path = Path()) -> "fiftyone.Dataset":
 
 
 def open_app(dataset: "fiftyone.Dataset", port: int) -> tuple[str, subprocess.Popen[bytes]]:
-    """Serve the App on 127.0.0.1; its address and its process, once it answers. It ends with this process.
+    """Serve the App on 127.0.0.1; the dataset's address and the process, once it answers. It ends with this one.
 
-    It opens no browser. FiftyOne's own `launch_app` would join whatever App answers on the port, with another database
-    behind it, and gives up on a busy machine.
+    The port's first page leads to the dataset, too. It opens no browser. FiftyOne's own `launch_app` would join
+    whatever App answers on the port, with another database behind it, and gives up on a busy machine.
     """
-    from fiftyone.constants import SERVER_DIR
-
     try:
         with socket.create_server(("127.0.0.1", port)):
             pass
     except OSError as error:
         raise BadInput(Problem(f"port {port}", f"cannot be used ({error.strerror})", "choose another port")) from None
-    command = [sys.executable, "main.py", "--address", "127.0.0.1", "--port", str(port)]
-    server = mongod.bound(command, Path(SERVER_DIR), "KILL")  # politely, it waits half a minute for its database
+    command = [sys.executable, "-m", "toolkit.app", dataset.name, str(port)]
+    server = mongod.bound(command, "KILL")  # politely, it waits half a minute for its database
     if not mongod.answers(server, port, PATIENCE):
         raise RuntimeError(f"the App's server does not answer (exit status {server.poll()}): {' '.join(command)}")
-    return f"http://127.0.0.1:{port}/datasets/{quote(dataset.name)}", server
+    return app.address(dataset.name, port), server
 
 
 def voc_sample(fo: ModuleType, tree: Tree, id: str, variant: str) -> "fiftyone.Sample":

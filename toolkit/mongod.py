@@ -73,8 +73,8 @@ def start(folder: Path | None) -> None:
     os.environ["FIFTYONE_DATABASE_URI"] = f"mongodb://127.0.0.1:{port}"
 
 
-def bound(command: Sequence[str], folder: Path | None = None, signal: str = "TERM") -> subprocess.Popen[bytes]:
-    """Run a command in `folder` until it ends or this process does, by kill -9 too; then it gets the signal.
+def bound(command: Sequence[str], signal: str = "TERM") -> subprocess.Popen[bytes]:
+    """Run a command until it ends or this process does, by kill -9 too; then it gets the signal.
 
     Ctrl-C does not reach it.
     """
@@ -83,7 +83,6 @@ def bound(command: Sequence[str], folder: Path | None = None, signal: str = "TER
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd=folder,
         start_new_session=True,
     )
     atexit.register(process.communicate)  # closes the pipe and waits; the last one started is the first one stopped
