@@ -6,6 +6,7 @@ because only then does FiftyOne's importer mend their paths as well as the image
 """
 
 import filecmp
+import logging
 import os
 import socket
 import subprocess
@@ -46,7 +47,13 @@ def connect(folder: Path | None = None) -> ModuleType:
     mongod.start(folder)
     import fiftyone
 
+    logging.getLogger("fiftyone.core.collections").addFilter(_is_no_false_alarm)
     return fiftyone
+
+
+def _is_no_false_alarm(record: logging.LogRecord) -> bool:
+    """FiftyOne warns of what might lie in a folder that it exports to; salvoc's are new and empty."""
+    return "export will be merged with existing files" not in record.getMessage()
 
 
 def build(

@@ -37,7 +37,7 @@ def _through_fiftyone(variant: Tree, out: Path, format: str, classes: list[str])
         try:
             dataset.add_samples((voc_sample(fo, variant, id, "source") for id in ids), num_samples=len(ids))
             where = out if format == "yolo" else out / split
-            options = {"split": split} if format == "yolo" else {}
+            options = {"split": split, "include_path": False} if format == "yolo" else {}  # its path is still temporary
             dataset.export(str(where), kind, label_field="ground_truth", classes=classes, **options)
         finally:
             dataset.delete()

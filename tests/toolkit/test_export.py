@@ -1,0 +1,72 @@
+"""A variant copied out is what other tools read, and holds nothing of an export before it."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.toolkit.test_browse import IDS, TRAIN, make
+from toolkit.export import FORMATS, export
+from toolkit.files import write
+from toolkit.voc import VOC_CLASSES, Tree, read, write_ids
+
+SPLITS = {"train": TRAIN, "test": IDS[len(TRAIN) :]}
+IMAGES = {"voc": "JPEGImages", "yolo": "images/{}", "coco": "{}/data"}
+
+
+@pytest.fixture(scope="module")
+def variant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    """A variant of five images; nothing of the real database stays in the environment."""
+    root = tmp_path_factory.mktemp("repository")
+    make(root)
+    tree = Tree(root / "datasets/variants/erasing")
+    for split, ids in SPLITS.items():
+        write_ids(tree.split(split), ids)
+    write(tree.root / "variant.json", "{}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIFTYONE_DATABASE_URI", "")
+        yield tree
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_export_holds_every_split_and_nothing_of_one_that_was_killed(
+    variant: Tree, tmp_path: Path, format: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for left in ("images/train/killed.jpg", "train/data/killed.jpg", "JPEGImages/killed.jpg", "dataset.yaml"):
+        write(tmp_path / ".out.partial" / left, "names: {0: killed}")
+    export(variant.root, tmp_path / "out", format, VOC_CLASSES)
+    assert {path.name for path in (tmp_path / "out").rglob("*.jpg")} == {f"{id}.jpg" for id in IDS}
+    for split, ids in SPLITS.items():
+        images = (tmp_path / "out" / IMAGES[format].format(split)).iterdir()
+        assert {path.stem for path in images} == set(IDS if format == "voc" else ids)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_yolo_export_may_be_moved(variant: Tree, tmp_path: Path) -> None:
+    """Its file named the temporary folder that it was made in."""
+    export(variant.root, tmp_path / "out", "yolo", VOC_CLASSES)
+    moved = (tmp_path / "out").rename(tmp_path / "elsewhere")
+    about = yaml.safe_load((moved / "dataset.yaml").read_text())
+    assert about["names"] == dict(enumerate(VOC_CLASSES))
+    for split, ids in SPLITS.items():
+        assert {path.stem for path in (moved / about.get("path", "") / about[split]).iterdir()} == set(ids)
+
+
+def test_a_coco_export_has_every_box(variant: Tree, tmp_path: Path) -> None:
+    """COCO's box is x, y, width and height in pixels."""
+    export(variant.root, tmp_path / "out", "coco", VOC_CLASSES)
+    labels = json.loads((tmp_path / "out" / "test" / "labels.json").read_text())
+    names = {category["id"]: category["name"] for category in labels["categories"]}
+    images = {image["id"]: Path(image["file_name"]).stem for image in labels["images"]}
+    found = sorted(
+        (images[a["image_id"]], names[a["category_id"]], *map(round, a["bbox"])) for a in labels["annotations"]
+    )
+    assert found == sorted(
+        (id, o.name, *map(round, (o.box[0], o.box[1], o.box[2] - o.box[0], o.box[3] - o.box[1])))
+        for id in SPLITS["test"]
+        for o in read(variant.annotation(id)).objects
+    )
