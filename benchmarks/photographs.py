@@ -40,8 +40,8 @@ def most_salient_parts(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The hole that a variant would make in each, [H, W] bool: the most salient part, of the sample's detector."""
     settings = params.load("presets/sample.yaml")
     model, holes = detectors.load(settings.detector, settings.data.classes), []
-    for image in images:
+    for number, image in enumerate(images):
         with torch.inference_mode():
             (map,) = eigencam(model, [to_tensor(image).to(device())], layer_of(settings.detector, settings.saliency))
-        holes.append(most_salient(maps.scale(map, *image.shape[:2]), settings.aug.erase_percent))
+        holes.append(most_salient(maps.scale(map, *image.shape[:2]), settings.aug.erase_percent, str(number)))
     return holes

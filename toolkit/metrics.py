@@ -8,7 +8,6 @@ Saliency benchmarking made easy (ECCV 2018), whose pysaliency defines what the T
 """
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -29,9 +28,10 @@ def mae(map: Tensor, truth: Tensor) -> Tensor:
 
 
 def iou(map: Tensor, truth: Tensor, fraction: float = TOP) -> Tensor:
-    """Intersection over union of the two tops (Jaccard 1901), 0 to 1; 0 where both are constant and so have none.
+    """Intersection over union of the two tops, 0 to 1; 0 where both are constant and so have none.
 
-    By chance: `chance_iou`.
+    Pixels that tie at a top's cut belong to it in part (see `top`): it is Jaccard's index (1901) of two sets where none
+    tie, else the weighted one. By chance: `chance_iou`.
     """
     return overlap(top(map, fraction), top(truth, fraction))
 
@@ -121,47 +121,57 @@ def chance_mae(map: Tensor, truth: Tensor) -> Tensor:
 
 
 def chance_iou(map: Tensor, truth: Tensor, fraction: float = TOP) -> Tensor:
-    """The IoU expected of two tops of these sizes at random places, exact: 0.053 for two of 10 %."""
+    """The IoU expected of two tops of these shares at random places: 0.053 for two of 10 %; see `chance_overlap`."""
     return chance_overlap(top(map, fraction), top(truth, fraction))
 
 
 def top(map: Tensor, fraction: float) -> Tensor:
-    """The highest pixels of each map, [B, H, W] bool: the same as `toolkit.maps.top` selects."""
+    """How much of each pixel belongs to the top of each map, [B, H, W] float64 in 0..1: as `toolkit.maps.top` says."""
     _check(map)
     flat = map.flatten(1)
     most = round(fraction * flat.shape[1])
     if most == 0:
-        return torch.zeros_like(map, dtype=torch.bool)
+        return torch.zeros_like(map, dtype=torch.float64)
     cut = flat.topk(most, dim=1, sorted=False).values.amin(1, keepdim=True)
-    above = flat > cut
-    ties = (flat == cut) & (cut > flat.amin(1, keepdim=True))
-    room = most - above.sum(1, keepdim=True)
-    return (above | ties & (ties.cumsum(1) <= room)).view_as(map)
+    above, tied = flat > cut, (flat == cut) & (cut > flat.amin(1, keepdim=True))
+    room = most - above.sum(1, keepdim=True).double()
+    return (above + tied * (room / tied.sum(1, keepdim=True).clamp(min=1))).view_as(map)
 
 
-def overlap(mask: Tensor, truth: Tensor) -> Tensor:
-    """Intersection over union of masks, bool; 0 where both are empty."""
-    _check_size(mask, truth)
-    return (mask & truth).sum((1, 2)).double() / (mask | truth).sum((1, 2)).clamp(min=1)
+def overlap(top: Tensor, truth: Tensor) -> Tensor:
+    """The sum of two tops' minima over that of their maxima (Ruzicka 1958); 0 where both are empty."""
+    _check_size(top, truth)
+    shared, either = (both(top, truth).sum((1, 2)) for both in (torch.minimum, torch.maximum))
+    return (shared / either).nan_to_num(0)
 
 
-def chance_overlap(mask: Tensor, truth: Tensor) -> Tensor:
-    """The `overlap` expected of masks, bool, of these sizes at random places, exact; 0 where one is empty."""
-    _check_size(mask, truth)
-    sizes = torch.broadcast_tensors(mask.sum((1, 2)), truth.sum((1, 2)))
-    expected = [_expected_overlap(mask[0].numel(), a, b) for a, b in zip(*(s.tolist() for s in sizes), strict=True)]
-    return torch.tensor(expected, dtype=torch.float64, device=mask.device)
+def chance_overlap(top: Tensor, truth: Tensor) -> Tensor:
+    """The `overlap` expected of two tops at random places; 0 where one is empty.
+
+    The mean and variance of what they share, S, are exact (Hoeffding, A combinatorial central limit theorem, 1951). The
+    mean of S / (A + B - S), where A and B are the tops' sums, is expanded around that of S to the second order: for
+    tops of 10 % it is off by 2e-5 of itself on 32 x 32 pixels and by 1e-8 on 256 x 192.
+    """
+    _check_size(top, truth)
+    pixels = top[0].numel()
+    (a, part_a), (b, part_b) = _levels(top), _levels(truth)
+    part_a, part_b = part_a[:, :, None], part_b[:, None, :]
+    minima = torch.minimum(a[:, :, None], b[:, None, :])  # [B, 3, 3] of all pairs of pixels, by their two levels
+    over_a, over_b = (part_a * minima).sum(1, keepdim=True), (part_b * minima).sum(2, keepdim=True)
+    mean = (part_a * over_b).sum(1, keepdim=True)
+    variance = pixels**2 / max(pixels - 1, 1) * (part_a * part_b * (minima - over_a - over_b + mean) ** 2).sum((1, 2))
+    shared, both = pixels * mean[:, 0, 0], top.sum((1, 2)) + truth.sum((1, 2))
+    return (shared / (both - shared) + variance * both / (both - shared) ** 3).nan_to_num(0)
 
 
-@lru_cache(1024)
-def _expected_overlap(pixels: int, a: int, b: int) -> float:
-    """The expected IoU of two random sets of a and b pixels, whose shared number is hypergeometric."""
-    if min(a, b) == 0:
-        return 0.0
-    shared = torch.arange(max(0, a + b - pixels), min(a, b) + 1, dtype=torch.float64)
-    parts = torch.stack([shared, a - shared, b - shared, pixels - a - b + shared])
-    chance = (-(parts + 1).lgamma().sum(0)).softmax(0)
-    return float((chance * shared / (a + b - shared)).sum())
+def _levels(top: Tensor) -> tuple[Tensor, Tensor]:
+    """The three shares that a top's pixels have, 0, a part and 1, [B, 3], and how much of all pixels has each."""
+    flat = top.flatten(1)
+    whole, tied = flat == 1, (flat > 0) & (flat < 1)
+    nothing = torch.zeros(len(top), dtype=torch.float64, device=top.device)
+    values = torch.stack([nothing, (flat * tied).amax(1), nothing + 1], 1)
+    counts = torch.stack([(flat == 0).sum(1), tied.sum(1), whole.sum(1)], 1)
+    return values, counts.double() / flat.shape[1]
 
 
 def _auc(map: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:

@@ -130,7 +130,8 @@ def on_cue(map: np.ndarray, source: Tree, id: str) -> dict[str, object]:
     if mask is None:
         return {}
     top = maps.top(maps.scale(map, *mask.shape), TOP)
-    return {"on_cue": float((mask[top] == CUE).mean()) if top.any() else 0.0, "cue_area": float((mask == CUE).mean())}
+    cue = mask == CUE
+    return {"on_cue": float(top[cue].sum() / top.sum()) if top.any() else 0.0, "cue_area": float(cue.mean())}
 
 
 def scored(runs: Mapping[str, Sequence[Run]], params: Params) -> dict[str, Score]:

@@ -24,7 +24,7 @@ def independent(map: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     varied = map.max() > map.min() and truth.max() > truth.min()
     return {
         "mae": np.abs(map.astype(np.float64) - truth).mean(),
-        "iou": (a & b).sum() / max((a | b).sum(), 1),
+        "iou": np.minimum(a, b).sum() / max(np.maximum(a, b).sum(), 1),
         "cc": np.corrcoef(map.ravel(), truth.ravel())[0, 1] if varied else 0.0,
     }
 

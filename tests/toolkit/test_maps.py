@@ -1,6 +1,7 @@
-"""A map's top pixels are the same before and after storing, and exactly as many as asked for."""
+"""A map's top is the same before and after storing, as much as asked for, and no matter of where its pixels lie."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,21 +73,38 @@ def test_storing_never_moves_the_top(stored: Path, map: np.ndarray, fraction: fl
 
 @few
 @given(maps, fractions)
-def test_top_is_the_highest_pixels_exactly_as_many_as_asked_for(map: np.ndarray, fraction: float) -> None:
-    chosen = top(map, fraction)
+def test_the_top_is_the_highest_pixels_and_sums_to_as_many_as_asked_for(map: np.ndarray, fraction: float) -> None:
+    shares = top(map, fraction)
     above = map > map.min()
-    assert chosen.sum() == min(round(fraction * map.size), above.sum())
-    assert not chosen[~above].any()
-    if chosen.any() and not chosen.all():
-        assert map[chosen].min() >= map[~chosen].max()
+    assert shares.sum() == pytest.approx(min(round(fraction * map.size), above.sum()))
+    assert not shares[~above].any()
+    cut = map[shares > 0].min(initial=np.inf)
+    assert (shares[map > cut] == 1).all()
+    assert not shares[map < cut].any()
 
 
 @few
 @given(maps, fractions)
-def test_ties_go_in_reading_order(map: np.ndarray, fraction: float) -> None:
-    chosen = top(map, fraction).ravel()
-    by_height_then_place = sorted(range(map.size), key=lambda i: (-map.ravel()[i], i))
-    assert set(np.flatnonzero(chosen)) == set(by_height_then_place[: chosen.sum()])
+def test_pixels_that_tie_count_alike(map: np.ndarray, fraction: float) -> None:
+    shares = top(map, fraction)
+    for value in np.unique(map):
+        assert np.unique(shares[map == value]).size == 1
+
+
+@few
+@given(maps, fractions, st.sampled_from([np.flipud, np.fliplr, np.transpose]))
+def test_a_turned_map_has_its_top_turned(
+    map: np.ndarray, fraction: float, turn: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    assert np.array_equal(top(turn(map), fraction), turn(top(map, fraction)))
+
+
+def test_of_a_mask_larger_than_the_top_every_pixel_counts_in_part() -> None:
+    mask = np.zeros((10, 10), np.float32)
+    mask[:, :4] = 1
+    assert np.array_equal(top(mask, 0.1), mask / 4)
+    mask[0, :3] = 0.5
+    assert top(mask, 0.39)[0, :5].tolist() == [2 / 3, 2 / 3, 2 / 3, 1, 0]  # 37 whole ones, and 2 shared by three
 
 
 def test_ten_percent_of_a_ramp_is_its_last_tenth() -> None:

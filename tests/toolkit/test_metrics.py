@@ -1,6 +1,8 @@
 """The benchmarks' measures: worked by hand, what they say of maps that say nothing, and what chance scores."""
 
 import math
+from itertools import permutations
+from random import Random
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 from torch import Tensor
 
 from toolkit import maps, metrics
@@ -15,6 +18,7 @@ from toolkit import maps, metrics
 # few distinct values make ties, and constant maps among them
 VALUES = st.one_of(st.integers(0, 3).map(float), st.floats(0, 1, width=32))
 MAPS = arrays(np.float32, (2, 6, 7), elements=VALUES).map(lambda batch: np.stack([maps.normalise(m) for m in batch]))
+MASKS = arrays(np.float32, (2, 6, 7), elements=st.integers(0, 1).map(float))
 COUNTS = arrays(np.int64, (2, 6, 7), elements=st.integers(0, 2))
 
 AGAINST_MAPS = (metrics.mae, metrics.iou, metrics.cc, metrics.sim, metrics.kl, metrics.chance_mae, metrics.chance_iou)
@@ -90,9 +94,27 @@ def test_a_batch_scores_as_its_images_do_alone_and_one_truth_serves_all(
 
 
 @given(MAPS, st.floats(0, 1))
-def test_the_top_is_the_one_that_maps_selects(batch: np.ndarray, fraction: float) -> None:
+def test_the_top_is_the_one_that_maps_takes(batch: np.ndarray, fraction: float) -> None:
     expected = np.stack([maps.top(map, fraction) for map in batch])
     assert np.array_equal(metrics.top(torch.from_numpy(batch), fraction).numpy(), expected)
+
+
+@settings(deadline=None)
+@given(MASKS, MAPS, st.sampled_from([1, 2]))
+def test_no_iou_depends_on_where_tied_pixels_lie(mask: np.ndarray, other: np.ndarray, axis: int) -> None:
+    """What fails this cuts a mask of people's at its upper part, and measures vertical position."""
+    mask, other = torch.from_numpy(mask), torch.from_numpy(other)
+    for score in (metrics.iou, metrics.chance_iou):
+        assert score(mask.flip(axis), other.flip(axis)).numpy() == pytest.approx(score(mask, other).numpy())
+
+
+@given(arrays(np.float64, (6, 7), elements=st.floats(0, 1), unique=True), st.randoms(), st.floats(0, 1))
+def test_without_ties_the_iou_is_that_of_two_sets_of_pixels(map: np.ndarray, random: Random, fraction: float) -> None:
+    truth = np.array(random.sample(map.ravel().tolist(), map.size)).reshape(map.shape)
+    most = min(round(fraction * map.size), map.size - 1)  # the lowest never counts
+    one, other = (set(values.ravel().argsort()[map.size - most :]) for values in (map, truth))
+    expected = len(one & other) / max(len(one | other), 1)
+    assert metrics.iou(*(torch.from_numpy(values)[None] for values in (map, truth)), fraction) == expected
 
 
 def test_opposite_ramps_share_nothing() -> None:
@@ -106,6 +128,13 @@ def test_half_shared_tops_have_a_third_iou_and_half_the_similarity() -> None:
     a[..., 0:10], b[..., 5:15] = 1, 1
     assert float(metrics.iou(a, b)) == pytest.approx(1 / 3)
     assert float(metrics.sim(a, b)) == pytest.approx(1 / 2)
+
+
+def test_a_mask_larger_than_the_top_counts_in_part_at_each_of_its_pixels() -> None:
+    seen, mask = torch.zeros(1, 10, 100), torch.zeros(1, 10, 100)
+    seen[..., :10], mask[..., 5:45] = 1, 1  # a hundred pixels, and a quarter of each of four hundred
+    assert float(metrics.iou(seen, mask)) == pytest.approx(50 / 4 / (100 + 350 / 4))
+    assert float(metrics.iou(mask, mask)) == 1
 
 
 def test_the_divergence_is_in_nats_from_the_map_to_the_truth() -> None:
@@ -207,14 +236,33 @@ def test_chance_mae_is_the_mean_over_all_pairs_of_pixels(a: np.ndarray, b: np.nd
     assert metrics.chance_mae(torch.from_numpy(a), torch.from_numpy(b)).numpy() == pytest.approx(pairs, abs=1e-7)
 
 
-@given(st.integers(0, 7), st.integers(0, 7))
-def test_chance_iou_is_the_mean_over_all_places_of_one_top(a: int, b: int) -> None:
-    masks = np.array([[bit == "1" for bit in f"{number:07b}"] for number in range(2**7)])
-    here = np.arange(7) < b
-    everywhere = masks[masks.sum(1) == a]
-    mean = np.mean([(mask & here).sum() / max((mask | here).sum(), 1) for mask in everywhere])
-    expected = metrics.chance_overlap(torch.from_numpy(everywhere[:1, None]), torch.from_numpy(here[None, None]))
-    assert float(expected) == pytest.approx(mean)
+@pytest.mark.parametrize("a", [[0] * 6, [1, 0, 0, 0, 0, 0], [1, 0.25, 0.25, 0.25, 0.25, 0], [1, 1, 1, 1, 1, 1]])
+@pytest.mark.parametrize("b", [[0] * 6, [1, 1, 0, 0, 0, 0], [0.5, 0.5, 0.5, 0.5, 0, 0], [1, 1, 0.5, 0.5, 0.5, 0.5]])
+def test_chance_iou_is_the_mean_over_all_places_of_one_top(a: list[float], b: list[float]) -> None:
+    every = np.array(list(permutations(a)))
+    mean = np.mean(np.minimum(every, b).sum(1) / np.maximum(np.maximum(every, b).sum(1), 1e-9))
+    expected = metrics.chance_overlap(*(torch.tensor(top, dtype=torch.float64).view(1, 2, 3) for top in (a, b)))
+    assert float(expected) == pytest.approx(mean, abs=0.007)  # the expansion is at its worst on so few
+
+
+@pytest.mark.parametrize(("height", "width", "error"), [(32, 32, 2e-5), (192, 256, 1e-8)])
+def test_chance_iou_of_whole_pixels_is_the_hypergeometric_mean(height: int, width: int, error: float) -> None:
+    pixels, chosen = height * width, round(0.1 * height * width)
+    shared = np.arange(chosen + 1)
+    mean = np.sum(stats.hypergeom(pixels, chosen, chosen).pmf(shared) * shared / (2 * chosen - shared))
+    top = (torch.arange(pixels).view(1, height, width) < chosen).double()
+    assert float(metrics.chance_overlap(top, top)) == pytest.approx(mean, rel=error)
+
+
+def test_chance_iou_of_a_mask_is_what_shuffled_masks_score() -> None:
+    rng = np.random.default_rng(0)
+    mask, map = np.zeros(4096), np.arange(4096)
+    mask[:1000] = 1
+    places = torch.from_numpy(rng.permuted(np.tile(mask, (400, 1)), axis=1).reshape(400, 64, 64))
+    seen = torch.from_numpy(map).view(1, 64, 64)
+    assert float(metrics.chance_iou(places[:1], seen)) == pytest.approx(
+        float(metrics.iou(places, seen).mean()), abs=2e-4
+    )
 
 
 def test_chance_iou_of_large_tops_is_what_shuffled_maps_score() -> None:

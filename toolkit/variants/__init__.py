@@ -65,7 +65,7 @@ def _read(source: Tree, saliency: Path, id: str, seed: int) -> Original:
     image = read_image(source.image(id))
     map = maps.scale(maps.load(saliency / f"{id}.png"), *image.shape[:2])
     mask = read_mask(source, id)
-    return Original(image, source.annotation(id).read_bytes(), map, mask, seed)
+    return Original(id, image, source.annotation(id).read_bytes(), map, mask, seed)
 
 
 def _keep(made: tuple[Path, Original, Changed]) -> None:

@@ -17,9 +17,10 @@ from toolkit.variants.regions import elsewhere, erase, most_salient
 
 @dataclass(frozen=True)
 class Original:
-    """One train image before a rule: pixels [H, W, 3] uint8, its annotation, the detector's map [H, W], the sample's
-    mask [H, W] of objects and cue where there is one, and the image's own seed, the same for every rule."""
+    """One train image before a rule: its id, pixels [H, W, 3] uint8, its annotation, the detector's map [H, W], the
+    sample's mask [H, W] of objects and cue where there is one, and the image's own seed, the same for every rule."""
 
+    id: str
     image: np.ndarray
     xml: bytes
     saliency: np.ndarray
@@ -44,13 +45,13 @@ Rule = Callable[
 def erasing(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
     """The most salient pixels black."""
     for o in originals:
-        region = most_salient(o.saliency, settings.erase_percent)
+        region = most_salient(o.saliency, settings.erase_percent, o.id)
         yield Changed(erase(o.image, region), o.xml, region)
 
 
 def inpainting(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
     """The most salient pixels filled from their surroundings."""
-    return _filled(originals, settings, lambda o: most_salient(o.saliency, settings.erase_percent))
+    return _filled(originals, settings, lambda o: most_salient(o.saliency, settings.erase_percent, o.id))
 
 
 def random(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
@@ -84,7 +85,7 @@ def nontrivial(originals: Iterable[Original], settings: Aug) -> Iterator[Changed
 
 def _control(o: Original, settings: Aug) -> np.ndarray:
     """Where both controls work: the same area and shape as the most salient pixels, elsewhere."""
-    return elsewhere(most_salient(o.saliency, settings.erase_percent), o.seed)
+    return elsewhere(most_salient(o.saliency, settings.erase_percent, o.id), o.seed)
 
 
 def _filled(

@@ -13,6 +13,7 @@ from toolkit.files import read_image
 from toolkit.params import Inpaint
 from toolkit.variants import deep_image_prior, study_prior
 from toolkit.variants.inpainting import RADIUS, Holed, inpaint
+from toolkit.variants.regions import most_salient
 
 DIP, TELEA = Inpaint(engine="dip", preset="fast"), Inpaint(engine="telea", preset="fast")
 ENGINES = pytest.mark.parametrize("engine", [DIP, TELEA], ids=["dip", "telea"])
@@ -196,7 +197,7 @@ def test_photographs_are_filled_better_than_by_the_mean_colour() -> None:
     holes = []
     for seed, image in enumerate(images):
         coarse = cv2.GaussianBlur(np.random.default_rng(seed).random((16, 16)).astype(np.float32), (0, 0), 2)
-        holes.append(maps.top(maps.scale(maps.normalise(coarse), *image.shape[:2]), 0.025))
+        holes.append(most_salient(maps.scale(maps.normalise(coarse), *image.shape[:2]), 2.5, str(seed)))
     filled = list(inpaint(map(Holed, images, holes, range(4)), DIP))
     ours = [error(*three) for three in zip(filled, images, holes, strict=True)]
     plain = [error(mean_colour(image, hole), image, hole) for image, hole in zip(images, holes, strict=True)]

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from toolkit.variants.regions import elsewhere, erase, most_salient
 
 def blobs(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
     coarse = maps.normalise(np.random.default_rng(seed).random((6, 8)))
-    return most_salient(maps.scale(coarse, height, width), 2.5)
+    return most_salient(maps.scale(coarse, height, width), 2.5, str(seed))
 
 
 def shapes(region: np.ndarray) -> list[bytes]:
@@ -22,6 +23,49 @@ def shapes(region: np.ndarray) -> list[bytes]:
 
 def test_the_share_is_exact() -> None:
     assert blobs(0).sum() == round(0.025 * 48 * 64)
+
+
+def mask() -> np.ndarray:
+    """The right half marked, all alike."""
+    marked = np.zeros((40, 60), np.float32)
+    marked[:, 30:] = 1
+    return marked
+
+
+def test_without_ties_the_most_salient_pixels_are_the_highest() -> None:
+    ramp = maps.normalise(np.random.default_rng(0).permutation(40 * 25).reshape(40, 25))
+    assert np.array_equal(np.sort(ramp[most_salient(ramp, 2.5, "a")]), np.sort(ramp.ravel())[-25:])
+
+
+def test_above_a_tie_every_pixel_is_chosen() -> None:
+    map = mask() / 2
+    map[5, :30] = 1
+    chosen = most_salient(map, 2.5, "a")
+    assert chosen[5, :30].all()
+    assert chosen[:, 30:].sum() == round(0.025 * 40 * 60) - 30
+
+
+def test_ties_are_spread_over_the_image() -> None:
+    rows, columns = np.nonzero(most_salient(mask(), 25, "a"))
+    assert len(rows) == 600
+    assert columns.min() >= 30
+    assert rows.mean() == pytest.approx(19.5, abs=1)
+    assert columns.mean() == pytest.approx(44.5, abs=1)
+    assert np.bincount(rows, minlength=40).min() > 0
+
+
+def test_ties_depend_on_the_image_s_id_alone_and_a_larger_share_holds_the_smaller() -> None:
+    a, again, b, more = (most_salient(mask(), p, id) for p, id in ((2.5, "a"), (2.5, "a"), (2.5, "b"), (5, "a")))
+    assert np.array_equal(a, again)
+    assert (a & b).sum() < 10  # of 60, 3 by chance
+    assert (a <= more).all()
+
+
+def test_pixels_at_the_minimum_are_never_chosen() -> None:
+    few = np.zeros((40, 60), np.float32)
+    few[3, 4:9] = 1
+    assert np.array_equal(most_salient(few, 2.5, "a"), few > 0)
+    assert not most_salient(np.zeros((40, 60), np.float32), 2.5, "a").any()
 
 
 @given(st.integers(0, 2**32))
@@ -50,7 +94,7 @@ def test_elsewhere_depends_on_its_seed_alone() -> None:
 @settings(max_examples=30)
 def test_a_region_too_large_to_avoid_keeps_its_area(seed: int, percent: float) -> None:
     coarse = maps.scale(maps.normalise(np.random.default_rng(seed).random((6, 8))), 24, 32)
-    region = most_salient(coarse, percent)
+    region = most_salient(coarse, percent, "a")
     assert elsewhere(region, seed).sum() == region.sum()
 
 

@@ -56,7 +56,7 @@ def make(sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params
 
 def region(sample: Tree, saliency: Path, id: str, percent: float = 2.5) -> np.ndarray:
     height, width = read_image(sample.image(id)).shape[:2]
-    return most_salient(maps.scale(maps.load(saliency / f"{id}.png"), height, width), percent)
+    return most_salient(maps.scale(maps.load(saliency / f"{id}.png"), height, width), percent, id)
 
 
 def changed(sample: Tree, variant: Tree, id: str) -> np.ndarray:
@@ -117,6 +117,22 @@ def test_erasing_makes_exactly_the_most_salient_pixels_black(
         assert erased.sum() == round(0.025 * erased.size)
         assert (read_image(variant.image(id))[erased] == 0).all()
         assert not (changed(sample, variant, id) & ~erased).any()
+
+
+def test_erasing_inpainting_and_random_start_from_one_region_whatever_the_seed(
+    make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame
+) -> None:
+    """Also where the map leaves a choice: it is a mask, all of whose pixels are alike."""
+    mask = np.zeros((6, 6), np.float32)
+    mask[1:5, 1:5] = 1
+    for id in sample.ids("train"):
+        write(saliency / f"{id}.png", maps.encode(maps.scale(mask, 96, 96).round()))
+    erased, filled, moved = make("erasing"), make("inpainting", seed=5), make("random", seed=6)
+    for id in selection["id"][selection["selected"]]:
+        chosen = region(sample, saliency, id)
+        assert not (changed(sample, erased, id) & ~chosen).any()
+        assert not (changed(sample, filled, id) & ~chosen).any()
+    assert len({json.loads((tree.root / "variant.json").read_text())["pixels"] for tree in (erased, moved)}) == 1
 
 
 def test_random_erases_as_much_elsewhere(make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame) -> None:
