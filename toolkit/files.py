@@ -21,7 +21,17 @@ _cannot_reflink: set[tuple[int, int]] = set()  # file systems from and to which 
 def read_image(path: Path) -> np.ndarray:
     """Read an image; [H, W, 3] uint8 RGB, pixels as stored (no EXIF turn, so that boxes stay true)."""
     with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(eight_bits(image).convert("RGB"))
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """An image whose grey of 16 bits is scaled to 8, for Pillow's `convert` would clip it at 255.
+
+    Colour of 16 bits needs nothing: Pillow reads its upper 8.
+    """
+    if image.mode.startswith("I;16"):
+        return Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))  # 65535 / 255
+    return image
 
 
 def png(image: np.ndarray) -> bytes:

@@ -246,3 +246,14 @@ def test_read_image_turns_nothing(tmp_path: Path) -> None:
 def test_read_image_gives_three_colours_for_grey(tmp_path: Path) -> None:
     Image.new("L", (4, 2), 7).save(tmp_path / "a.png")
     assert np.array_equal(read_image(tmp_path / "a.png"), np.full((2, 4, 3), 7, np.uint8))
+
+
+def test_grey_of_16_bits_is_scaled_to_8(tmp_path: Path) -> None:
+    grey = np.array([[0, 128, 129, 256, 32767, 65535]], np.uint16)
+    write(tmp_path / "a.png", png(grey))
+    assert read_image(tmp_path / "a.png").tolist() == [[[level] * 3 for level in (0, 0, 1, 1, 127, 255)]]
+
+
+def test_colour_of_16_bits_keeps_its_upper_8(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", png(np.array([[[0, 32768, 65535]]], np.uint16)))
+    assert read_image(tmp_path / "a.png").tolist() == [[[0, 128, 255]]]

@@ -12,6 +12,7 @@ from toolkit import maps
 from toolkit.attention import recordings
 from toolkit.attention.recordings import Viewing
 from toolkit.errors import BadInput, Problem
+from toolkit.files import eight_bits
 
 MASKS = "human_attention_mask"  # what the benchmark calls the folder; overlays of the same names lie beside it
 SIDE = 256  # cells along a density's longer side, where the image has as many: a degree is several of them
@@ -97,9 +98,9 @@ def _check(path: Path, files: Iterable[Path]) -> None:
 
 
 def _grey(file: Path, root: Path) -> np.ndarray:
-    """A grey image of 8 bits, [H, W] uint8, also where it is stored as three equal channels."""
+    """A grey image as 8 bits, [H, W] uint8, also where it is stored as 16 or as three equal channels."""
     with recordings.opened(file, root) as image:
-        pixels = np.asarray(image.convert("RGB"))
+        pixels = np.asarray(eight_bits(image).convert("RGB"))
     if (pixels != pixels[..., :1]).any():
         raise BadInput(Problem(str(file), "is coloured", "give the mask, a grey image, not a picture of it"))
     return pixels[..., 0]

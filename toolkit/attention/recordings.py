@@ -21,6 +21,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from toolkit.errors import BadInput, Problem
+from toolkit.files import eight_bits
 
 LAYOUTS = (
     "give a folder laid out as OSIE (fixations.mat with structs img and subjects, stimuli/), Scene (fixations.mat with "
@@ -225,7 +226,7 @@ def _pooled(folder: Path) -> Shown:
                     raise BadInput(
                         Problem(str(file), f"has {points.size} pixels, its image {header.size}", "replace it")
                     )
-                fixated = np.asarray(points.convert("L")) > 127  # JPEG leaves faint rings around a point
+                fixated = np.asarray(eight_bits(points).convert("L")) > 127  # JPEG leaves faint rings around a point
         except BadInput as error:
             problems += error.problems
             continue

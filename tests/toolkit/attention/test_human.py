@@ -14,7 +14,7 @@ from toolkit import maps
 from toolkit.attention.human import SIDE, Human, attention_of, marked, seen
 from toolkit.attention.recordings import Viewing
 from toolkit.errors import BadInput
-from toolkit.files import write
+from toolkit.files import png, write
 
 few = settings(max_examples=30, deadline=None)
 VOC = Path("Image") / "PASCAL_VOC_2012"
@@ -111,6 +111,14 @@ def test_grey_in_three_channels_is_grey(tmp_path: Path) -> None:
     jpeg(tmp_path / "b.jpg", blot(20))
     known = attention_of(tmp_path, ["a", "b"])
     assert np.allclose(known("a").map, known("b").map, atol=0.02)
+
+
+def test_a_mask_of_16_bits_is_read_as_one_of_8(tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(60, dtype=np.uint8), (40, 1))
+    write(tmp_path / "a.png", png(ramp * np.uint16(257)))
+    write(tmp_path / "b.png", png(ramp))
+    known = attention_of(tmp_path, ["a", "b"])
+    assert np.array_equal(known("a").map, known("b").map)
 
 
 def test_every_mask_that_is_no_grey_image_is_named(tmp_path: Path) -> None:

@@ -240,6 +240,16 @@ def test_two_stimuli_of_one_id_are_both_named(tmp_path: Path) -> None:
     assert [file for file, _ in faults(tmp_path)] == ["stimuli/a.jpg", "stimuli/a.png"]
 
 
+def test_a_points_image_of_16_bits_is_read_as_one_of_8(tmp_path: Path) -> None:
+    picture(tmp_path / "ALLSTIMULI" / "a.jpeg")
+    points_image(tmp_path, "a", [(5, 5)])
+    points = np.full((40, 60), 300, np.uint16)  # nearly black: 1 of 255
+    points[7, 9] = 65535
+    write(tmp_path / "ALLFIXATIONMAPS" / "a_fixPts.jpg", png(points))
+    (found,) = read(tmp_path).viewings["a"].fixations
+    assert found.tolist() == [[9.5, 7.5]]
+
+
 def test_every_points_image_that_does_not_fit_is_named(tmp_path: Path) -> None:
     for id in "abcd":
         picture(tmp_path / "ALLSTIMULI" / f"{id}.jpeg")
