@@ -53,6 +53,11 @@ def top(map: np.ndarray, fraction: float) -> np.ndarray:
     return above + tied * ((most - above.sum()) / max(tied.sum(), 1))
 
 
+def known(path: Path) -> bool:
+    """Whether a file is a map that says anything: one that is there and not constant."""
+    return path.exists() and bool(np.ptp(load(path)) > 0)
+
+
 def encode(map: np.ndarray) -> bytes:
     """The map as 16-bit grey PNG, without loss."""
     return png(np.rint(map.astype(np.float64) * LEVELS).astype(np.uint16))

@@ -56,7 +56,7 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
         link(gaze, out / "gaze" / f"{id}.png")
         if known:
             _keep(known(id), id, out)
-        elif source.attention(id).exists():
+        elif maps.known(source.attention(id)):
             link(source.attention(id), out / "human" / f"{id}.png")
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from PIL import Image
 from tqdm import tqdm
 
+from toolkit import maps
 from toolkit.errors import BadInput, Problem
 from toolkit.files import copy
 from toolkit.voc import Annotation, Object, Tree, parse, read_ids, safe_id, write_ids
@@ -24,8 +25,9 @@ def build(
 ) -> dict[str, object]:
     """Check the tree, then copy its splits into the empty folder `out` as a VOC tree with salvoc's split names.
 
-    Returns the counts of images, of each split and of known attention, and what was skipped and why. Raises `BadInput`
-    with every problem, before anything is written: for any with "stop", where a split has no image left with "skip".
+    Returns the counts of images, of each split and of known attention, and what was skipped and why. A blank attention
+    map says nothing and is left out. Raises `BadInput` with every problem, before anything is written: for any with
+    "stop", where a split has no image left with "skip".
     """
     ids, problems = check(tree, splits, classes)
     if problems and (on_error == "stop" or not all(ids.values())):
@@ -35,7 +37,7 @@ def build(
     for id in tqdm([id for split in ids.values() for id in split], "copy", unit=" images"):
         copy(tree.image(id), made.image(id))
         copy(tree.annotation(id), made.annotation(id))
-        if tree.attention(id).exists():
+        if maps.known(tree.attention(id)):
             copy(tree.attention(id), made.attention(id))
             attention += 1
     for name, split in ids.items():

@@ -1,5 +1,6 @@
 """Gaze predictors, and the stage that stores attention by image id."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit import attention, maps, metrics
+from toolkit import agreement, attention, maps, metrics
 from toolkit.attention import PREDICTORS, bottom_up, predictor
 from toolkit.attention.bottom_up import centre_bias
 from toolkit.errors import BadInput
@@ -82,6 +83,23 @@ def test_the_stage_pairs_by_id_and_keeps_human_attention_as_it_is(sample: Tree, 
     assert ids == sample.all_ids()
     for id in ids:
         assert sha256(workplace / "out" / "human" / f"{id}.png") == sha256(sample.attention(id))
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_blank_map_of_the_source_s_is_not_known_attention(
+    sample: Tree, workplace: Path, nobody: Path, level: int
+) -> None:
+    source = Tree(workplace / "source")
+    shutil.copytree(sample.root, source.root)
+    blank, *others = sample.all_ids()
+    source.attention(blank).unlink()  # a link to the sample's own
+    write(source.attention(blank), png(np.full((96, 96), level, np.uint8)))
+    attention.build(source, "centre", nobody, workplace / "out")
+    assert sorted(path.stem for path in (workplace / "out" / "human").iterdir()) == others
+    assert (workplace / "out" / "gaze" / f"{blank}.png").exists()
+    row = agreement.against(maps.load(sample.attention(blank)), workplace / "out", blank)
+    assert not any(name.startswith("human") for name in row)
+    assert row["gaze_iou"] > 0  # what `against: known` selects by
 
 
 def test_a_stored_map_is_not_made_again(

@@ -181,6 +181,12 @@ def test_an_unknown_class_is_named_with_those_known(tree: Tree) -> None:
     assert "known: cat, dog" in problem.mend
 
 
+def test_a_blank_attention_is_not_counted_as_known(tree: Tree, tmp_path: Path) -> None:
+    write(tree.attention("b"), png(np.full((40, 60), 255, np.uint8)))
+    summary = build(tree, SPLITS, CLASSES, "stop", tmp_path / "out")
+    assert summary["attention"] == 1  # that of `a`
+
+
 @pytest.mark.parametrize("type", [np.uint8, np.uint16])
 def test_attention_of_8_or_16_bits_is_good(tree: Tree, type: type) -> None:
     write(tree.attention("a"), png(PIXELS[..., 0].astype(type)))
