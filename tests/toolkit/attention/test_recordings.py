@@ -246,7 +246,7 @@ def test_a_points_image_of_16_bits_is_read_as_one_of_8(tmp_path: Path) -> None:
     points = np.full((40, 60), 300, np.uint16)  # nearly black: 1 of 255
     points[7, 9] = 65535
     write(tmp_path / "ALLFIXATIONMAPS" / "a_fixPts.jpg", png(points))
-    (found,) = read(tmp_path).viewings["a"].fixations
+    (found,) = recordings.read(tmp_path).viewings["a"].fixations
     assert found.tolist() == [[9.5, 7.5]]
 
 

@@ -7,18 +7,33 @@ import pytest
 import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.image_list import ImageList
 
 from tests.conftest import ROOT
-from toolkit import detectors, maps, saliency
+from toolkit import detectors, maps, params, saliency, sources, voc
 from toolkit.errors import BadInput
 from toolkit.files import sha256
 from toolkit.params import Params
 from toolkit.saliency import _in_batches
-from toolkit.saliency.eigencam import _cover, eigencam, leading, look, oriented, projection
+from toolkit.saliency.eigencam import (
+    Pass,
+    _cover,
+    _grids,
+    eigencam,
+    finished,
+    leading,
+    look,
+    oriented,
+    projection,
+)
 from toolkit.tensors import device, to_tensor
 from toolkit.voc import VOC_CLASSES, Tree
 
 LAYER = "backbone.body.blocks.4"
+
+BRIGHT = torch.zeros(4, 6, dtype=torch.float64)  # how strongly each cell is active: two are, all else not at all
+BRIGHT[1, 1], BRIGHT[1, 2] = 4, 2
+DIRECTION = torch.tensor([1.0, -2.0, 0.5])  # of the channels, in an active cell
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +78,40 @@ def test_the_sign_follows_the_evidence() -> None:
     evidence = torch.tensor([[[0.9, 0.1], [0.1, 0.2]]])
     assert (oriented(grid, evidence) == grid).all()
     assert (oriented(-grid, evidence) == grid).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_map_is_the_active_cells_where_the_detector_sees_an_object(sign: int) -> None:
+    """From activations to the finished map, by hand: whatever sign the activations have, the objectness decides."""
+    activations = sign * DIRECTION[:, None, None] * BRIGHT
+    seen = Pass(ImageList(torch.zeros(1, 3, 64, 96), [(64, 96)]), {}, activations[None], BRIGHT[None], (4, 6))
+    (map,) = finished(_grids(seen))
+    above = (BRIGHT - BRIGHT.mean()).clamp(min=0).numpy()  # what is less active than the mean is not looked at
+    assert map == pytest.approx(above / above.max(), abs=1e-4)
+
+
+def test_where_the_detector_sees_objects_in_the_quiet_cells_these_are_the_map() -> None:
+    activations = DIRECTION[:, None, None] * BRIGHT
+    seen = Pass(ImageList(torch.zeros(1, 3, 64, 96), [(64, 96)]), {}, activations[None], -BRIGHT[None], (4, 6))
+    (map,) = finished(_grids(seen))
+    assert np.array_equal(map, BRIGHT.numpy() == 0)
+
+
+def test_the_stored_maps_of_scenes_are_high_on_their_objects(workplace: Path) -> None:
+    """The whole chain, with the committed detector at its own size: no link may turn its map round or empty it."""
+    own = params.load(ROOT / "params.yaml")
+    few = own.model_copy(update={"sample": own.sample.model_copy(update={"train": 4, "test": 1})})
+    source = Tree(workplace / "source")
+    sources.build(few, source.root)
+    saliency.build(source, own.detector, own.saliency, VOC_CLASSES, workplace / "maps")
+    for id in source.all_ids():
+        known = voc.read(source.annotation(id))
+        map = maps.scale(maps.load(workplace / "maps" / f"{id}.png"), known.height, known.width)
+        boxed = np.zeros(map.shape, bool)
+        for x0, y0, x1, y1 in (np.array(one.box).astype(int) for one in known.objects):
+            boxed[y0:y1, x0:x1] = True
+        assert map[boxed].mean() > 2 * map[~boxed].mean()
+        assert map[boxed].mean() > 0.2
 
 
 @pytest.mark.parametrize("size", [(96, 96), (96, 131)])
