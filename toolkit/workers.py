@@ -21,7 +21,7 @@ def mapped(prepare: Callable[[], Callable[[Item], Result]], items: Iterable[Item
     """The results for all items, in order.
 
     `prepare` is called once by each thread and gives the function that this thread works with, so that what cannot be
-    shared (a model with hooks) is its own.
+    shared (a model with hooks) is its own. Where an item raises or the consumer stops, what has not begun never begins.
     """
     threads, own = _threads(), local()
 
@@ -31,17 +31,16 @@ def mapped(prepare: Callable[[], Callable[[Item], Result]], items: Iterable[Item
         return own.function(item)
 
     flying: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(threads, initializer=_set_threads, initargs=(1,))
     try:
-        with ThreadPoolExecutor(threads, initializer=_set_threads, initargs=(1,)) as pool:
-            for item in items:
-                flying.append(pool.submit(work, item))
-                if len(flying) >= AHEAD * threads:
-                    yield flying.popleft().result()
-            while flying:
+        for item in items:
+            flying.append(pool.submit(work, item))
+            if len(flying) >= AHEAD * threads:
                 yield flying.popleft().result()
+        while flying:
+            yield flying.popleft().result()
     finally:
-        for future in flying:
-            future.cancel()
+        pool.shutdown(cancel_futures=True)
         _set_threads(threads)
 
 
