@@ -14,6 +14,14 @@ from toolkit.voc import Tree
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu"):
+        import torch  # takes seconds: only those who need it wait
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a GPU that torch can use")
+
+
 def shrunk(settings: Params) -> Params:
     """The real params with fewer and smaller scenes and a few steps of everything."""
     cue = settings.sample.cue.model_copy(update={"ambiguous": 0.2})

@@ -83,7 +83,7 @@ def test_resnet50_is_torchvision_s_own(tmp_path: Path, monkeypatch: pytest.Monke
     theirs = fasterrcnn_resnet50_fpn(weights=resnet50.COCO).eval().to(memory_format=torch.channels_last)
     ours = detectors.load(
         Detector(name="fasterrcnn_resnet50_fpn", weights="coco", checkpoint="none", size=800), ["dog", "unheard-of"]
-    )
+    ).cpu()  # where theirs is
     image = photo(96, 128)
     for level, features in theirs.backbone(image[None]).items():
         assert torch.equal(features, ours.backbone(image[None])[level])

@@ -291,7 +291,7 @@ def test_the_centre_bias_earns_nothing_beside_fixations_that_share_it() -> None:
     assert float(metrics.shuffled_auc(centre, here, there)) == pytest.approx(0.5, abs=0.02)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.gpu
 def test_results_stay_on_the_device_and_are_the_same_there() -> None:
     map, fixations = torch.cat([ramp(), ramp().flip(2)]), points((0, 3), (5, 70), (5, 70))
     pairs = [(score, ramp()) for score in AGAINST_MAPS] + [(score, fixations) for score in AT_FIXATIONS]
