@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from benchmarks.photographs import Count, Folder, photographs
 from benchmarks.timing import Device, report, rounded, seconds, use
-from toolkit import saliency
+from toolkit import saliency, voc
 from toolkit.detectors import resnet50
 from toolkit.errors import BadInput
 from toolkit.files import read_image
@@ -109,6 +109,7 @@ def _stage(model: FasterRCNN, images: list[np.ndarray], device: str) -> tuple[fl
         for n, id in enumerate(ids):
             tree.image(id).parent.mkdir(exist_ok=True)
             Image.fromarray(images[n % len(images)]).save(tree.image(id), quality=90)
+        voc.write_ids(tree.split("test"), ids)
         settings = Saliency(method="eigencam", layer=LAYER, sign="objectness", batch=16)
         decode = seconds(lambda: list(mapped(lambda: read_image, map(tree.image, ids))))
         make = seconds(lambda: list(saliency.maps_of(model, tree, ids, settings, LAYER)), repeats=1)

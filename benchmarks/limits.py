@@ -72,7 +72,7 @@ def main(device: Device = "cpu") -> None:
     ):
         weights = {"weights_mb": rounded(sum(p.numel() for p in model.parameters()) * 4 / 1e6)}
         found[f"saliency, {name}"] = measured(partial(eigencam, model, [one], at)) | weights
-        found[f"evaluate, {name}"] = measured(partial(look, model, one, at)) | weights
+        found[f"evaluate, {name}"] = measured(partial(look, model, [one], at)) | weights
         # Not counted: the counter takes a depthwise convolution's backward pass for a full one's.
         three_passes = 3 * found[f"evaluate, {name}"]["gflop"] * 1e9
         found[f"finetune, {name}"] = measured(partial(train, model, one), three_passes) | weights

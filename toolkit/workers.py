@@ -7,7 +7,7 @@ to other processes, and rounds the same however many threads there are.
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import local
 from typing import TypeVar
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 AHEAD = 4  # items in flight for each thread: results wait for the slowest, memory stays bounded
 
 
-def mapped(prepare: Callable[[], Callable[[Item], Result]], items: Iterable[Item]) -> Iterator[Result]:
+def mapped(prepare: Callable[[], Callable[[Item], Result]], items: Iterable[Item]) -> Generator[Result]:
     """The results for all items, in order.
 
     `prepare` is called once by each thread and gives the function that this thread works with, so that what cannot be

@@ -6,26 +6,24 @@ condition, so that a difference of two scores is one in pairs (training/comparis
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
 from toolkit import agreement, detectors, maps, saliency, voc
 from toolkit.bootstrap import resampled_means
 from toolkit.detectors import predict
-from toolkit.files import read_image, write
+from toolkit.files import write
 from toolkit.params import Params
 from toolkit.saliency.eigencam import look
 from toolkit.sources.masks import CUE, read_mask
-from toolkit.tensors import device, to_tensor
 from toolkit.voc import Tree
-from toolkit.workers import mapped
 from training import average_precision
 from training.average_precision import Detection, Detections, Truth
 from training.comparison import Score, interval, stored
@@ -88,28 +86,29 @@ def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Pa
     ids, classes = source.ids(split), params.data.classes
     plain = split == "test"
     fixations = agreement.fixations_of(source, attention) if plain else None
-    found, rows = [], []
-    looking = mapped(lambda: partial(examine, deepcopy(model), source, params), ids)
-    for id, (one, map) in zip(ids, tqdm(looking, desc=split, total=len(ids), unit="image", mininterval=1), strict=True):
-        found.append(one)
+    found, rows = {}, {}
+    looking = saliency.through(model, partial(examine, params=params), source, ids, ids, params.saliency.batch)
+    for id, (one, map) in tqdm(looking, desc=split, total=len(ids), unit="image", mininterval=1):
+        found[id] = one
         scores = agreement.against(map, attention, id, fixations) if plain else on_cue(map, source, id)
-        rows.append({"id": id} | scores)
+        rows[id] = {"id": id} | scores
         if kept:
             write(kept / f"{id}.png", maps.encode(map))
-    truths = [truth_of(source, id, classes) for id in ids]
-    detection = average_precision.evaluate(truths, found, classes, params.evaluate.resamples, params.evaluate.seed)
-    return Run(detection, pd.DataFrame(rows), found)
+    truths, in_order = [truth_of(source, id, classes) for id in ids], [found[id] for id in ids]
+    detection = average_precision.evaluate(truths, in_order, classes, params.evaluate.resamples, params.evaluate.seed)
+    return Run(detection, pd.DataFrame([rows[id] for id in ids]), in_order)
 
 
-def examine(model: FasterRCNN, source: Tree, params: Params, id: str) -> tuple[Detections, np.ndarray]:
-    """What the detector finds in one image and where it looks; one by one, so that none is padded to another's size."""
-    image = to_tensor(read_image(source.image(id))).to(device())
+def examine(model: FasterRCNN, images: Sequence[Tensor], params: Params) -> list[tuple[Detections, np.ndarray]]:
+    """What the detector finds in each image [3, H, W] in 0..1 and where it looks; all of one size."""
     layer = saliency.layer_of(params.detector, params.saliency)
     if saliency.by_library(params.saliency):
-        one, map = predict(model, image), saliency.map_of(model, source, params.saliency, layer, id)
+        explained = saliency.explanations(model, images, params.saliency, layer)
+        seen = list(zip([predict(model, image) for image in images], explained, strict=True))
     else:
-        one, map = look(model, image, layer)
-    return Detections(*(one[key].cpu().numpy() - (key == "labels") for key in ("boxes", "labels", "scores"))), map
+        seen = look(model, images, layer)
+    keys = ("boxes", "labels", "scores")
+    return [(Detections(*(one[key].cpu().numpy() - (key == "labels") for key in keys)), map) for one, map in seen]
 
 
 def truth_of(source: Tree, id: str, classes: Sequence[str]) -> Truth:

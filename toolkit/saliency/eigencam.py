@@ -47,16 +47,21 @@ def eigencam(model: FasterRCNN, images: Sequence[Tensor], layer: str) -> list[np
     `images`: [3, H, W] in 0..1, all of one size, since padding to a common size would make a map depend on its
     batch. Returns maps [h, w] (see `toolkit.maps`) of the layer's own cells, which cover the image exactly.
     """
-    return finished(begun(model, images, layer))
+    return _maps(explain(model, images, layer))
 
 
 @torch.inference_mode()
-def look(model: FasterRCNN, image: Tensor, layer: str) -> tuple[dict[str, Tensor], np.ndarray]:
-    """What the detector finds in an image [3, H, W] in 0..1, as itself would say, and where it looks: in one pass."""
-    seen = explain(model, [image], layer, whole=True)
+def look(model: FasterRCNN, images: Sequence[Tensor], layer: str) -> list[tuple[dict[str, Tensor], np.ndarray]]:
+    """What the detector finds in each image, as itself would say, and where it looks: in one pass.
+
+    Takes images as `eigencam` does and gives its maps.
+    """
+    seen = explain(model, images, layer, whole=True)
+    sizes = seen.batch.image_sizes
     proposals, _ = model.rpn(seen.batch, seen.pyramid)
-    found, _ = model.roi_heads(seen.pyramid, proposals, seen.batch.image_sizes)
-    return model.transform.postprocess(found, seen.batch.image_sizes, [image.shape[-2:]])[0], finished(_grids(seen))[0]
+    found, _ = model.roi_heads(seen.pyramid, proposals, sizes)
+    found = model.transform.postprocess(found, sizes, [image.shape[-2:] for image in images])
+    return list(zip(found, _maps(seen), strict=True))
 
 
 def explain(model: FasterRCNN, images: Sequence[Tensor], layer: str, whole: bool = False) -> Pass:
@@ -109,28 +114,12 @@ def _apart(one: Tensor, other: Tensor) -> float:
     return abs(math.log(one.shape[-1] / other.shape[-1]))
 
 
-class Grids(NamedTuple):
-    """Maps of images of one size before they are scaled; on a GPU, work that may still be under way."""
-
-    signed: Tensor  # [B, h, w]
-    covered: tuple[float, float]  # as in `Pass`
-
-
-@torch.inference_mode()
-def begun(model: FasterRCNN, images: Sequence[Tensor], layer: str) -> Grids:
-    """The first half of `eigencam`, which does not wait for the GPU."""
-    return _grids(explain(model, images, layer))
-
-
-def _grids(seen: Pass) -> Grids:
+def _maps(seen: Pass) -> list[np.ndarray]:
+    """The map [h, w] of each image of a pass."""
     rows, columns = (math.ceil(length) for length in seen.covered)
     cells = projection(seen.activations[:, :, :rows, :columns])
-    return Grids(oriented(cells, seen.objectness[:, :rows, :columns]), seen.covered)
-
-
-def finished(grids: Grids) -> list[np.ndarray]:
-    """The second half of `eigencam`."""
-    return [normalise(_cover(grid, *grids.covered)) for grid in grids.signed.clamp(min=0).cpu().numpy()]
+    grids = oriented(cells, seen.objectness[:, :rows, :columns]).clamp(min=0)
+    return [normalise(_cover(grid, *seen.covered)) for grid in grids.cpu().numpy()]
 
 
 def projection(activations: Tensor) -> Tensor:
