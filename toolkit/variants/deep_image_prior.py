@@ -14,13 +14,17 @@ After Ulyanov, Vedaldi and Lempitsky, CVPR 2018 (arXiv 1711.10925), made small e
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from toolkit.workers import mapped
 
 ITERATIONS = 75
 SIDE = 48  # pixels
@@ -47,6 +51,14 @@ class Crop:
     weight: Tensor  # [h, w] the known part of each pixel, 0..1
 
 
+class Drawn(NamedTuple):
+    """All that chance decides of one image's network."""
+
+    inputs: list[Tensor]  # [1, C, h, w] that each scale is fed, coarse to fine
+    parameters: list[Tensor]  # that fitting begins with
+    jitters: Tensor  # [iterations, 1, C, h, w] of the coarsest scale's input, standard normal
+
+
 def fill(
     images: Sequence[np.ndarray],
     holes: Sequence[np.ndarray],
@@ -54,19 +66,28 @@ def fill(
     iterations: int = ITERATIONS,
     device: str = "cpu",
 ) -> list[np.ndarray]:
-    """The images [H, W, 3] uint8 with their holes [H, W] bool filled; neither empty nor whole may a hole be."""
-    crops = [_crop(image, hole) for image, hole in zip(images, holes, strict=True)]
+    """The images [H, W, 3] uint8 with their holes [H, W] bool filled; neither empty nor whole may a hole be.
+
+    All but the fitting is done by the CPU's threads, an image each.
+    """
+    crops = list(mapped(lambda: lambda one: _crop(*one), zip(images, holes, strict=True)))
     alike = defaultdict(list)
     for number, crop in enumerate(crops):
         alike[crop.target.shape].append(number)
-    filled = [image.copy() for image in images]
+    guesses: dict[int, np.ndarray] = {}
     for numbers in alike.values():
-        guesses = _fit([crops[n] for n in numbers], [seeds[n] for n in numbers], iterations, device)
-        for n, small in zip(numbers, guesses, strict=True):
-            pixels, known = crops[n].pixels, crops[n].known
-            guess = cv2.resize(small, known.shape[::-1], interpolation=cv2.INTER_CUBIC) * 255
-            guess += extend(pixels - guess, known)
-            filled[n][crops[n].where][~known] = np.rint(guess.clip(0, 255)).astype(np.uint8)[~known]
+        fitted = _fit([crops[n] for n in numbers], [seeds[n] for n in numbers], iterations, device)
+        guesses |= zip(numbers, fitted, strict=True)
+    parts = ((image, crop, guesses[n]) for n, (image, crop) in enumerate(zip(images, crops, strict=True)))
+    return list(mapped(lambda: lambda one: _blended(*one), parts))
+
+
+def _blended(image: np.ndarray, crop: Crop, small: np.ndarray) -> np.ndarray:
+    """The image with its hole filled by what the network showed, [h, w, 3] float32 in 0..1."""
+    guess = cv2.resize(small, crop.known.shape[::-1], interpolation=cv2.INTER_CUBIC) * 255
+    guess += extend(crop.pixels - guess, crop.known)
+    filled = image.copy()
+    filled[crop.where][~crop.known] = np.rint(guess.clip(0, 255)).astype(np.uint8)[~crop.known]
     return filled
 
 
@@ -125,24 +146,30 @@ def _fit(crops: Sequence[Crop], seeds: Sequence[int], iterations: int, device: s
     target = torch.stack([crop.target for crop in crops]).contiguous(memory_format=torch.channels_last).to(device)
     part = torch.stack([crop.weight / (3 * crop.weight.sum()) for crop in crops])[:, None].to(device)
     rows, columns = (length // 2 ** (len(CHANNELS) - 1) for length in target.shape[-2:])
-    rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
-    inputs = [
-        torch.cat([_input(rows * 2**n, columns * 2**n, NOISE + (0 if n else START), rng) for rng in rngs])
-        for n in range(len(CHANNELS))
-    ]
-    each = zip(*(_parameters(rng) for rng in rngs), strict=True)
-    parameters = [torch.cat(one).to(device).requires_grad_() for one in each]
+    drawn = list(mapped(lambda: partial(_draw, rows, columns, iterations), seeds))
+    inputs = [torch.cat(each).to(device) for each in zip(*(one.inputs for one in drawn), strict=True)]
+    each_parameter = zip(*(one.parameters for one in drawn), strict=True)
+    parameters = [torch.cat(each).to(device).requires_grad_() for each in each_parameter]
+    jitters = torch.cat([one.jitters for one in drawn], dim=1).to(device)
     optimiser = torch.optim.Adam(parameters, lr=RATE, fused=True)
-    finer = [fed.to(device) for fed in inputs[1:]]
     mean = torch.zeros_like(target)
-    for count in range(1, iterations + 1):
-        jittered = inputs[0] + JITTER * torch.cat([torch.randn(inputs[0][:1].shape, generator=rng) for rng in rngs])
-        shown = _network([jittered.to(device, non_blocking=True), *finer], parameters)
+    for count, jitter in enumerate(jitters, start=1):
+        shown = _network([inputs[0] + JITTER * jitter, *inputs[1:]], parameters)
         optimiser.zero_grad()
         ((shown - target).square() * part).sum().backward()
         optimiser.step()
         mean.lerp_(shown.detach(), 1 / min(count, MEMORY))
     return list(mean.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def _draw(rows: int, columns: int, iterations: int, seed: int) -> Drawn:
+    """What the seed gives a network whose coarsest scale is of this size."""
+    rng = torch.Generator().manual_seed(seed)
+    scales = range(len(CHANNELS))
+    inputs = [_input(rows * 2**n, columns * 2**n, NOISE + (0 if n else START), rng) for n in scales]
+    parameters = _parameters(rng)
+    jitters = torch.stack([torch.randn(inputs[0].shape, generator=rng) for _ in range(iterations)])
+    return Drawn(inputs, parameters, jitters)
 
 
 def _input(rows: int, columns: int, noise: int, rng: torch.Generator) -> Tensor:
