@@ -72,8 +72,8 @@ def trained(state: Path, stop: int | None = None) -> tuple[dict[str, Tensor], li
     return model.state_dict(), history
 
 
-def run(model: nn.Module, state: Path, **solver: float) -> list[dict[str, float]]:
-    return fit(model, Points(), 5, SOLVER.model_copy(update=solver), 3, state, lambda step, losses: None, "test")
+def run(model: nn.Module, state: Path, seed: int = 3, **solver: float) -> list[dict[str, float]]:
+    return fit(model, Points(), 5, SOLVER.model_copy(update=solver), seed, state, lambda step, losses: None, "test")
 
 
 def saved(state: Path) -> list[dict[str, float]]:
@@ -102,6 +102,16 @@ def test_a_resumed_run_logs_every_step_once(tmp_path: Path, monkeypatch: pytest.
     assert steps == list(range(6))
 
 
+def test_what_a_step_draws_depends_on_the_seed_and_the_step(tmp_path: Path) -> None:
+    def drawn(seed: int, steps: int) -> list[float]:
+        torch.manual_seed(steps)  # it decides nothing
+        history = run(Weight(lambda weight, step: 0 * weight + torch.rand(())), tmp_path / "no.pt", seed, steps=steps)
+        return [values["loss"] for values in history]
+
+    assert drawn(seed=3, steps=6)[:4] == drawn(seed=3, steps=4)
+    assert len({*drawn(seed=3, steps=6), *drawn(seed=4, steps=6)}) == 12
+
+
 def test_a_state_is_saved_every_fifty_steps(tmp_path: Path) -> None:
     run(Line(), tmp_path / "short.pt", steps=49)
     assert not (tmp_path / "short.pt").exists()
@@ -110,12 +120,14 @@ def test_a_state_is_saved_every_fifty_steps(tmp_path: Path) -> None:
 
 
 def not_a_number_at(wrong: int) -> Callable[[Tensor, int], Tensor]:
-    return lambda weight, step: weight * (float("nan") if step == wrong else 1.0)
+    return lambda weight, step: weight + (float("nan") if step == wrong else 0.0)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_soon_and_with_its_step(tmp_path: Path) -> None:
     model = Weight(not_a_number_at(3))
-    with pytest.raises(FloatingPointError, match=r"loss is nan and .* at step 3; lower the learning rate"):
+    with pytest.raises(
+        FloatingPointError, match=r"loss is nan and its gradient's norm 1.0 at step 3; lower the learning rate"
+    ):
         run(model, tmp_path / "state.pt", steps=100)
     assert model.steps == 10
     model = Weight(not_a_number_at(0))
