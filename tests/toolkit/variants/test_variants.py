@@ -261,9 +261,21 @@ def test_a_variant_says_what_it_is(make: Make, sample: Tree) -> None:
     assert sum(about["where"].values()) == about["pixels"]
 
 
-def test_its_croissant_file_is_valid(make: Make) -> None:
-    dataset = mlcroissant.Dataset(jsonld=str(make("erasing").root / "croissant.json"))
+def test_its_croissant_file_is_valid_and_finds_its_files(make: Make, sample: Tree) -> None:
+    variant = make("erasing")
+    path = variant.root / "croissant.json"
+    dataset = mlcroissant.Dataset(jsonld=str(path))
     assert dataset.metadata.name == "salvoc-sample-erasing"
+    about = json.loads(path.read_text())
+    assert about["license"] == "https://www.apache.org/licenses/LICENSE-2.0"
+    assert json.loads((sample.root / "source.json").read_text())["hash"][:12] in about["description"]
+    found = {files["@id"]: sorted(variant.root.glob(files["includes"])) for files in about["distribution"]}
+    assert found["images"] == [variant.image(id) for id in sorted(sample.all_ids())]
+    assert found["annotations"] == [variant.annotation(id) for id in sorted(sample.all_ids())]
+    assert [path.stem for path in found["splits"]] == sorted(sample.splits())
+    assert {files["@id"]: files["encodingFormat"] for files in about["distribution"]} == {
+        "images": "image/jpeg", "annotations": "application/xml", "splits": "text/plain",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["erasing", "nontrivial"])
