@@ -9,10 +9,14 @@ image came. In OSIE its median distance from the centre is 113 pixels and that o
 """
 
 import math
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -27,6 +31,9 @@ LAYOUTS = (
     "give a folder laid out as OSIE (fixations.mat with structs img and subjects, stimuli/), Scene (fixations.mat with "
     "a cell for each image and observer, stimuli/) or MIT1003 (ALLSTIMULI/, ALLFIXATIONMAPS/*_fixPts.jpg)"
 )
+MAX_UNPACKED = 64_000_000  # bytes of a MATLAB file; OSIE's has 4.8 million, Scene's 1.7
+MAX_PIXELS = 64_000_000  # of an image; more in a small file is a decompression bomb
+COMPRESSED = 15  # miCOMPRESSED, the type of an element that zlib has packed
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 Shown = Mapping[Path, list[np.ndarray]]  # an image and what each observer fixated in it, [N, 2] x, y
@@ -109,6 +116,8 @@ def opened(path: Path, root: Path) -> Iterator[Image.Image]:
         raise BadInput(Problem(str(path), f"leads out of the folder, to {path.resolve()}", "put the file itself there"))
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BadInput(Problem(str(path), f"has more than {MAX_PIXELS} pixels", "scale it down"))
             yield image
     except BadInput:
         raise
@@ -165,13 +174,37 @@ def _cells(file: Path) -> np.ndarray:
     """The cell array `fixations` of a MATLAB file, [images, columns]; the reader runs no code that is in the file."""
     mend = "give MATLAB's version 5 to 7 format (save -v7) with a cell array `fixations`"
     try:
-        found = loadmat(file, variable_names=["fixations"])
+        if file.stat().st_size > MAX_UNPACKED or _unpacked(file.read_bytes()) > MAX_UNPACKED:
+            raise ValueError(f"it unpacks to more than {MAX_UNPACKED} bytes")
+        with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # cells nested without end crash SciPy's reader
+            found = apart.submit(loadmat, file, variable_names=["fixations"]).result()
     except Exception as error:  # what the reader raises on damaged bytes may be nearly anything
         raise BadInput(Problem(str(file), f"is no MATLAB file that can be read ({error})", mend)) from None
     cells = found.get("fixations")
     if not isinstance(cells, np.ndarray) or cells.dtype != object or cells.ndim != 2 or not cells.size:
         raise BadInput(Problem(str(file), "has no cell array `fixations`", mend))
     return cells
+
+
+def _unpacked(data: bytes) -> int:
+    """How many bytes the elements of a MATLAB file are in all, unpacked piece by piece; stops above `MAX_UNPACKED`.
+
+    The format: MAT-File Level 5, MathWorks' "MAT-File Format", chapter 1. Raises `zlib.error` on damaged ones.
+    """
+    header = "<II" if data[126:128] == b"IM" else ">II"  # an element's type and how many bytes follow
+    at, total = 128, 0
+    while at + 8 <= len(data) and total <= MAX_UNPACKED:
+        kind, size = struct.unpack_from(header, data, at)
+        left = data[at + 8 : at + 8 + size]
+        at += 8 + size
+        if kind != COMPRESSED:
+            total += len(left)
+            continue
+        unpacking = zlib.decompressobj()
+        while left and total <= MAX_UNPACKED:
+            total += len(unpacking.decompress(left, 1 << 20))
+            left = unpacking.unconsumed_tail
+    return total
 
 
 def _osie(cells: np.ndarray, stimuli: Path) -> Shown:

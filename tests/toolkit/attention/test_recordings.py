@@ -1,5 +1,8 @@
 """Eye-tracking recordings: every layout gives the same thing, and what is in none of them is refused by name."""
 
+import struct
+import tracemalloc
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -166,7 +169,62 @@ def test_what_is_no_recording_of_matlab_is_refused_by_name(tmp_path: Path, data:
     assert named == "fixations.mat"
 
 
-@few
+def element(kind: int, data: bytes) -> bytes:
+    """An element of a MATLAB file."""
+    return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+def headed(name: bytes) -> bytes:
+    """What a cell array of 1 x 1 begins with: its class, its dimensions and its name."""
+    return element(6, struct.pack("<II", 1, 0)) + element(5, struct.pack("<ii", 1, 1)) + element(1, name)
+
+
+def matlab(folder: Path, packed: bytes) -> int:
+    """Make the recording's file one compressed element of these bytes; its size."""
+    data = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM" + struct.pack("<II", 15, len(packed)) + packed
+    (folder / "fixations.mat").write_bytes(data)
+    return len(data)
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_path: Path) -> None:
+    scene(tmp_path, [[ANN]])
+    picture(tmp_path / "stimuli" / "a.jpg")
+    packing, size = zlib.compressobj(), 300_000_000
+    packed = packing.compress(struct.pack("<II", 14, size) + headed(b"fixations"))
+    packed += b"".join(packing.compress(bytes(1_000_000)) for _ in range(size // 1_000_000)) + packing.flush()
+    assert matlab(tmp_path, packed) < 400_000
+    tracemalloc.start()
+    try:
+        ((named, fault),) = faults(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert named == "fixations.mat"
+    assert f"unpacks to more than {recordings.MAX_UNPACKED} bytes" in fault
+
+
+def test_cells_nested_without_end_are_refused(tmp_path: Path) -> None:
+    """SciPy's reader calls itself for each; the process that it runs in does not outlive 40 kB of them."""
+    scene(tmp_path, [[ANN]])
+    picture(tmp_path / "stimuli" / "a.jpg")
+    depth, cell = 50_000, headed(b"")
+    sizes = [8 + (8 + len(cell)) * inside for inside in range(depth)]
+    nested = b"".join(struct.pack("<II", 14, len(cell) + size) + cell for size in reversed(sizes))
+    outer = headed(b"fixations") + nested + struct.pack("<II", 14, 0)
+    assert matlab(tmp_path, zlib.compress(element(14, outer))) < 150_000
+    ((named, fault),) = faults(tmp_path)
+    assert named == "fixations.mat"
+    assert "is no MATLAB file that can be read" in fault
+
+
+def test_a_stimulus_that_is_a_bomb_is_refused(tmp_path: Path) -> None:
+    osie(tmp_path, [("a.png", [ANN])])
+    side = int(recordings.MAX_PIXELS**0.5) + 1
+    Image.new("1", (side, side)).save(tmp_path / "stimuli" / "a.png")
+    assert faults(tmp_path) == [("stimuli/a.png", f"has more than {recordings.MAX_PIXELS} pixels")]
+
+
+@settings(max_examples=12, deadline=None)  # each may start the reader's process
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8))
 def test_damaged_bytes_never_end_in_anything_but_a_recording_or_bad_input(
     damaged: Path, changes: list[tuple[float, int]]
