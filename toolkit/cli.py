@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 gc.set_threshold(100_000)  # importing torch makes a million objects: looking for garbage among them takes a second
 DATASETS, REPORTS, PRESETS = Path("datasets"), Path("reports"), Path("presets")
 SOURCE, ATTENTION, SALIENCY = DATASETS / "source", DATASETS / "attention", DATASETS / "saliency"
-PARAMS, FIFTYONE = Path("params.yaml"), DATASETS / "fiftyone"
+PARAMS, FIFTYONE, HUMAN = Path("params.yaml"), DATASETS / "fiftyone", DATASETS / "human"
 AGREEMENT, SELECTION = DATASETS / "agreement.parquet", DATASETS / "selection.parquet"
 
 
@@ -77,14 +77,20 @@ def base() -> None:
 @app.command(rich_help_panel=STAGES)
 def attention() -> None:
     """Where people look in every image -> datasets/attention/{human,gaze}."""
-    from toolkit.attention import build
+    from toolkit.attention import build, is_empty
     from toolkit.files import new_folder
     from toolkit.voc import Tree
 
     _needs(SOURCE)
     params = _params()
+    human = Path(params.attention.human).expanduser()
+    if human == HUMAN and not is_empty(
+        human
+    ):  # DVC could not tell an experiment's checkout, where it is empty, from none
+        mend = f"put it into a folder of its own, such as {HUMAN / 'masks'}, and name that in attention.human"
+        raise BadInput(Problem(str(human), "holds people's attention itself", mend))
     with new_folder(ATTENTION) as out:
-        build(Tree(SOURCE), params.attention.predictor, Path(params.attention.human).expanduser(), out)
+        build(Tree(SOURCE), params.attention.predictor, human, out)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -136,3 +136,9 @@ def digest(*parts: object) -> str:
 def seed_of(*parts: object) -> int:
     """A seed that depends on these values alone, never on order, batches, workers or restarts."""
     return int(digest(*parts)[:15], 16)
+
+
+def repository() -> Path:
+    """The repository's root; the outer one where `dvc exp run --temp` works in a checkout of its own."""
+    here = Path.cwd()
+    return next((p.parent for p in here.parents if p.name == ".dvc"), here)

@@ -4,15 +4,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from toolkit.files import digest, write
+from toolkit.files import digest, repository, write
 from toolkit.provenance import code
 
 
 def home() -> Path:
-    """The folder that all stores are in: beside DVC's, also for `dvc exp run --temp`, which works inside of that."""
-    here = Path.cwd()
-    inside = next((parent.parent for parent in here.parents if parent.name == ".dvc"), here)
-    return Path(os.environ.get("SALVOC_STORE", inside / ".salvoc"))
+    """The folder that all stores are in, of the outer repository where DVC works in a checkout of its own."""
+    return Path(os.environ.get("SALVOC_STORE", repository() / ".salvoc"))
 
 
 class Store:

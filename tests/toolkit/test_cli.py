@@ -87,3 +87,38 @@ def test_the_doctor_names_each_part_and_what_is_missing(project: Path) -> None:
     for part in ("Python", "torch", "MongoDB", "device", "git", "params.yaml"):
         assert part in done.output
     assert "salvoc preset sample" in done.output
+
+
+def test_people_s_attention_in_the_empty_folder_itself_is_refused(project: Path) -> None:
+    """An experiment's own checkout has that folder without it, which would read as nothing known."""
+    (project / "params.yaml").write_text((project / "presets" / "sample.yaml").read_text())
+    (project / "datasets" / "source").mkdir(parents=True)
+    (project / "datasets" / "human").mkdir()
+    (project / "datasets" / "human" / "a.png").write_bytes(b"")
+    done = RUN.invoke(app, ["attention"])
+    assert done.exit_code == 2
+    assert "datasets/human/masks" in done.stderr
+
+
+def test_an_experiments_checkout_without_the_users_images_is_told_where_they_are(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = project / ".dvc" / "tmp" / "exps" / "one"
+    inside.mkdir(parents=True)
+    (project / "datasets" / "own" / "ImageSets" / "Main").mkdir(parents=True)
+    (inside / "params.yaml").write_text((project / "presets" / "folder.yaml").read_text())
+    monkeypatch.chdir(inside)
+    done = RUN.invoke(app, ["source"])
+    assert done.exit_code == 2
+    assert f"-S data.path={project / 'datasets' / 'own'}" in done.stderr
+
+
+def test_voc_2012_is_downloaded_once_for_all_experiments(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = project / ".dvc" / "tmp" / "exps" / "one"
+    inside.mkdir(parents=True)
+    (project / ".salvoc" / "downloads" / "VOC2012").mkdir(parents=True)  # what is there is not downloaded again
+    (inside / "params.yaml").write_text((project / "presets" / "voc2012.yaml").read_text())
+    monkeypatch.chdir(inside)
+    done = RUN.invoke(app, ["source"])
+    assert done.exit_code == 2
+    assert f"{project}/.salvoc/downloads/VOC2012/JPEGImages: is not a folder" in done.stderr

@@ -48,8 +48,7 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
     store, ids = Store("attention", __name__), source.all_ids()
     weights = getattr(_module(name), "WEIGHTS", None)
     made_of = (name, sha256(weights) if weights and weights.exists() else None)
-    empty = human.is_dir() and {path.name for path in human.iterdir()} <= PLACEHOLDERS
-    known = None if empty else attention_of(human, ids)
+    known = None if is_empty(human) else attention_of(human, ids)
     predicting = mapped(lambda: partial(_predicted, store, made_of, predictor(name)), map(source.image, ids))
     bar = tqdm(predicting, desc="attention", total=len(ids), unit="image", mininterval=1)
     for id, gaze in zip(ids, bar, strict=True):
@@ -58,6 +57,11 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
             _keep(known(id), id, out)
         elif maps.known(source.attention(id)):
             link(source.attention(id), out / "human" / f"{id}.png")
+
+
+def is_empty(human: Path) -> bool:
+    """Whether the folder for people's attention has nothing of it."""
+    return human.is_dir() and {path.name for path in human.iterdir()} <= PLACEHOLDERS
 
 
 def _predicted(store: Store, made_of: tuple[object, ...], predict: Predictor, image: Path) -> Path:

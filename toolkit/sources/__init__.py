@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from toolkit.files import digest, sha256, write
+from toolkit.errors import BadInput, Problem
+from toolkit.files import digest, repository, sha256, write
 from toolkit.params import Params
 from toolkit.sources import folder, sample, voc2012
 from toolkit.voc import Tree
 
-DOWNLOADS = Path(".salvoc/downloads")
+DOWNLOADS = Path(".salvoc/downloads")  # in the repository
 
 
 def build(params: Params, out: Path) -> dict[str, Any]:
@@ -30,5 +31,10 @@ def build(params: Params, out: Path) -> dict[str, Any]:
 
 def _tree(params: Params) -> Tree:
     if params.data.source == "voc2012":
-        return voc2012.fetch(DOWNLOADS)
-    return Tree(Path(params.data.path).expanduser())
+        return voc2012.fetch(repository() / DOWNLOADS)
+    path = Path(params.data.path).expanduser()
+    outer = repository() / path
+    if not Tree(path).split("").parent.is_dir() and Tree(outer).split("").parent.is_dir():
+        fault = f"is empty in an experiment's own checkout: git ignores what lies in {outer}"
+        raise BadInput(Problem(str(path), fault, f"`dvc exp run -S data.path={outer}` reads it where it lies"))
+    return Tree(path)

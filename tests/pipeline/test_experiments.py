@@ -1,0 +1,41 @@
+"""`dvc exp run --temp` and `--queue` work in a fresh checkout, without what git ignores: nothing is lost unsaid."""
+
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tests.pipeline.conftest import SHRUNK, Repository, new_repository
+from toolkit.files import write
+from toolkit.voc import Annotation, Object, Tree, render, write_ids
+
+
+def voc_tree(root: Path) -> None:
+    """Four images of a dog."""
+    tree = Tree(root)
+    for id in "abcd":
+        write(tree.image(id), cv2.imencode(".jpg", np.full((40, 60, 3), 99, np.uint8))[1].tobytes())
+        write(tree.annotation(id), render(Annotation(f"{id}.jpg", 60, 40, (Object("dog", (0.0, 0.0, 9.0, 9.0)),))))
+    write_ids(tree.split("train"), "abc")
+    write_ids(tree.split("test"), "d")
+
+
+def refused(repository: Repository, command: str) -> str:
+    """What a command that fails says."""
+    done = subprocess.run(
+        command.split(), cwd=repository.root, env=repository.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    return done.stdout + done.stderr
+
+
+def test_an_experiment_without_the_users_images_stops_with_a_mend_that_works(tmp_path: Path) -> None:
+    own = {"data.source": "folder", "data.classes": ["dog"]}
+    repository = new_repository(tmp_path / "repository", SHRUNK | own)
+    repository.run("git rm -q dvc.lock")  # and with it outputs that are in nobody's cache
+    repository.commit("unlocked")
+    voc_tree(repository.root / "datasets" / "own")
+    mend = f"-S data.path={repository.root / 'datasets' / 'own'}"
+    assert f"`dvc exp run {mend}`" in refused(repository, "dvc exp run --temp source")
+    assert "Ran experiment(s): found" in repository.run(f"dvc exp run --temp {mend} --name found source")
