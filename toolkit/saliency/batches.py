@@ -51,7 +51,7 @@ def _in_batches(
     """The GPU's way, in the order of the batches.
 
     The CPU's threads decode what comes next, and one thread does all the waiting for the GPU: the next batch is under
-    way while the caller works on this one's results.
+    way while the caller works on this one's results. Until the last one is out the model is that thread's alone.
     """
     wanted = set(ids)
     todo = [batch for batch in batches(tree, among, at_once) if not wanted.isdisjoint(batch)]
