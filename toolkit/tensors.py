@@ -1,8 +1,12 @@
 """Where torch computes, and images as it takes them."""
 
+import os
+
 import numpy as np
 import torch
 from torch import Tensor
+
+from toolkit import ARITHMETIC
 
 
 def device() -> torch.device:
@@ -14,7 +18,8 @@ def arithmetic() -> str:
     """What computes here, as far as it may round differently elsewhere: part of the key of what torch made."""
     if device().type == "cuda":
         return f"{torch.cuda.get_device_name()}, {torch.get_float32_matmul_precision()}"
-    return f"{torch.backends.cpu.get_cpu_capability()}"
+    chosen = {name: os.environ.get(name) for name in (*ARITHMETIC, "OMP_NUM_THREADS")}
+    return f"{torch.backends.cpu.get_cpu_capability()}, {chosen}"
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

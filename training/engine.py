@@ -1,6 +1,7 @@
 """The training loop: `fit` a detector for a number of steps, so that a killed run goes on to the same weights."""
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain, islice
@@ -22,6 +23,7 @@ Target = dict[str, Tensor]
 View = tuple[int, bool]  # the image's index, and whether it is mirrored
 SAVE_EVERY = 50  # steps between two states to go on from
 READ_EVERY = 10  # steps between two looks at the losses, each of which waits for a GPU
+THREADS = 2  # of a step on a CPU, unless OMP_NUM_THREADS says otherwise: sums are cut, and round, by their number
 WARM_UP = 50  # steps of rising learning rate, at most a tenth of all
 CLIP = 10.0  # the norm that no step's gradient exceeds
 
@@ -77,6 +79,8 @@ def fit(
     """
     where = device()
     on_gpu = where.type == "cuda"
+    if not on_gpu and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(THREADS)
     model.to(where).to(memory_format=torch.channels_last).train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, solver.lr, solver.momentum, weight_decay=solver.weight_decay)
