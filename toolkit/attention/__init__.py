@@ -46,8 +46,7 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
     for folder in ("human", "gaze", "fixations"):
         (out / folder).mkdir(parents=True)
     store, ids = Store("attention", __name__), source.all_ids()
-    weights = getattr(_module(name), "WEIGHTS", None)
-    made_of = (name, sha256(weights) if weights and weights.exists() else None)
+    made_of = name, _weights(name)
     known = None if is_empty(human) else attention_of(human, ids)
     predicting = mapped(lambda: partial(_predicted, store, made_of, predictor(name)), map(source.image, ids))
     bar = tqdm(predicting, desc="attention", total=len(ids), unit="image", mininterval=1)
@@ -76,6 +75,16 @@ def _keep(seen: Human, id: str, out: Path) -> None:
         tenths = np.floor(seen.fixations * 10) / 10  # rounding up could lift a point out of the image
         lines = [f"{x:.1f},{y:.1f}" for x, y in tenths]
         write(out / "fixations" / f"{id}.csv", "\n".join(["x,y", *lines]) + "\n")
+
+
+def _weights(name: str) -> object:
+    """What a predictor computes with, besides code: its weights and torch's arithmetic; None where it has no weights."""
+    weights = getattr(_module(name), "WEIGHTS", None)
+    if weights is None:
+        return None
+    from toolkit.tensors import arithmetic  # torch takes seconds to import
+
+    return sha256(weights) if weights.exists() else None, arithmetic()
 
 
 def _module(name: str) -> ModuleType:
