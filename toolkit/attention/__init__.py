@@ -78,7 +78,7 @@ def _keep(seen: Human, id: str, out: Path) -> None:
 
 
 def _weights(name: str) -> object:
-    """What a predictor computes with, besides code: its weights and torch's arithmetic; None where it has no weights."""
+    """What a predictor computes with, besides code: weights, and then torch's arithmetic; None where it has none."""
     weights = getattr(_module(name), "WEIGHTS", None)
     if weights is None:
         return None
