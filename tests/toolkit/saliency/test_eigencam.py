@@ -143,12 +143,16 @@ def test_looking_finds_what_the_detector_finds_and_explains_it_alike(model: Fast
         assert (map == eigencam(model, [image], LAYER)[0]).all()
 
 
-def test_looking_at_a_batch_is_looking_at_each_image(model: FasterRCNN, sample: Tree) -> None:
+def test_looking_at_a_batch_is_looking_at_each_image(sample: Tree, settings: Params) -> None:
+    checkpoint = str(ROOT / settings.detector.checkpoint)
+    seeing = settings.detector.model_copy(update={"checkpoint": checkpoint, "size": 256})  # what it was trained at
+    model = detectors.load(seeing, VOC_CLASSES)
     images = [to_tensor(read_image(sample.image(id))).to(device()) for id in sample.ids("test")]
     for image, (found, map) in zip(images, look(model, images, LAYER), strict=True):
         ((alone, other),) = look(model, [image], LAYER)
         assert np.abs(map - other).max() < 1e-3  # but for rounding
         sure, known = found["scores"] > 0.3, alone["scores"] > 0.3
+        assert sure.any()
         assert (found["labels"][sure] == alone["labels"][known]).all()
         assert torch.allclose(found["boxes"][sure], alone["boxes"][known], atol=0.05)
 
