@@ -179,7 +179,7 @@ def test_frozen_weights_stay_and_the_model_ends_in_evaluation_mode(tmp_path: Pat
 
 
 def test_the_model_gets_the_batches_pixels_in_0_to_1(tmp_path: Path) -> None:
-    model = Weight(lambda weight, step: weight)
+    model = Weight(lambda weight, step: weight).eval()  # as detectors are loaded
     run(model, tmp_path / "state.pt")
     views = [view for batch in batches(5, 6, 2, seed=3) for view in batch]
     assert len(model.seen) == len(views) == 12
