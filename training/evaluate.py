@@ -24,6 +24,7 @@ from toolkit.params import Params
 from toolkit.saliency.eigencam import look
 from toolkit.sources.masks import CUE, read_mask
 from toolkit.voc import Tree
+from toolkit.workers import mapped
 from training import average_precision
 from training.average_precision import Detection, Detections, Truth
 from training.comparison import Score, interval, stored
@@ -86,14 +87,19 @@ def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Pa
     ids, classes = source.ids(split), params.data.classes
     plain = split == "test"
     fixations = agreement.fixations_of(source, attention) if plain else None
-    found, rows = {}, {}
-    looking = saliency.through(model, partial(examine, params=params), source, ids, ids, params.saliency.batch)
-    for id, (one, map) in tqdm(looking, desc=split, total=len(ids), unit="image", mininterval=1):
-        found[id] = one
-        scores = agreement.against(map, attention, id, fixations) if plain else on_cue(map, source, id)
-        rows[id] = {"id": id} | scores
+
+    def judged(seen: tuple[str, tuple[Detections, np.ndarray]]) -> tuple[str, Detections, dict[str, object]]:
+        id, (one, map) = seen
         if kept:
             write(kept / f"{id}.png", maps.encode(map))
+        scores = agreement.against(map, attention, id, fixations) if plain else on_cue(map, source, id)
+        return id, one, {"id": id} | scores
+
+    found, rows = {}, {}
+    looking = saliency.through(model, partial(examine, params=params), source, ids, ids, params.saliency.batch)
+    judging = mapped(lambda: judged, looking)  # an image a thread: another number of them would sum in another order
+    for id, one, row in tqdm(judging, desc=split, total=len(ids), unit="image", mininterval=1):
+        found[id], rows[id] = one, row
     truths, in_order = [truth_of(source, id, classes) for id in ids], [found[id] for id in ids]
     detection = average_precision.evaluate(truths, in_order, classes, params.evaluate.resamples, params.evaluate.seed)
     return Run(detection, pd.DataFrame([rows[id] for id in ids]), in_order)
