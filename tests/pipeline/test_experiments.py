@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tests.conftest import ROOT
 from tests.pipeline.conftest import SHRUNK, Repository, new_repository
 from toolkit.files import write
 from toolkit.voc import Annotation, Object, Tree, render, write_ids
@@ -30,6 +31,13 @@ def refused(repository: Repository, command: str) -> str:
     return done.stdout + done.stderr
 
 
+def test_git_ignores_the_users_files_but_not_what_dvc_writes_of_them() -> None:
+    """DVC refuses to track or import what it may not write a .dvc file of."""
+    paths = [f"datasets/{folder}/{name}" for folder in ("own", "human") for name in ("a.png", "masks.dvc")]
+    ignored = subprocess.run(["git", "check-ignore", *paths], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ignored.stdout.split() == ["datasets/own/a.png", "datasets/human/a.png"]
+
+
 def test_an_experiment_without_the_users_images_stops_with_a_mend_that_works(tmp_path: Path) -> None:
     own = {"data.source": "folder", "data.classes": ["dog"]}
     repository = new_repository(tmp_path / "repository", SHRUNK | own)
@@ -37,5 +45,5 @@ def test_an_experiment_without_the_users_images_stops_with_a_mend_that_works(tmp
     repository.commit("unlocked")
     voc_tree(repository.root / "datasets" / "own")
     mend = f"-S data.path={repository.root / 'datasets' / 'own'}"
-    assert f"`dvc exp run {mend}`" in refused(repository, "dvc exp run --temp source")
+    assert f"add `{mend}`" in refused(repository, "dvc exp run --temp source")
     assert "Ran experiment(s): found" in repository.run(f"dvc exp run --temp {mend} --name found source")

@@ -36,5 +36,7 @@ def _tree(params: Params) -> Tree:
     outer = repository() / path
     if not Tree(path).split("").parent.is_dir() and Tree(outer).split("").parent.is_dir():
         fault = f"is empty in an experiment's own checkout: git ignores what lies in {outer}"
-        raise BadInput(Problem(str(path), fault, f"`dvc exp run -S data.path={outer}` reads it where it lies"))
+        raise BadInput(
+            Problem(str(path), fault, f"add `-S data.path={outer}` to `dvc exp run`: it is read where it lies")
+        )
     return Tree(path)
