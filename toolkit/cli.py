@@ -84,9 +84,8 @@ def attention() -> None:
     _needs(SOURCE)
     params = _params()
     human = Path(params.attention.human).expanduser()
-    if human == HUMAN and not is_empty(
-        human
-    ):  # DVC could not tell an experiment's checkout, where it is empty, from none
+    if human == HUMAN and not is_empty(human):
+        # It is empty in an experiment's own checkout, and DVC would take that for nothing known.
         mend = f"put it into a folder of its own, such as {HUMAN / 'masks'}, and name that in attention.human"
         raise BadInput(Problem(str(human), "holds people's attention itself", mend))
     with new_folder(ATTENTION) as out:
