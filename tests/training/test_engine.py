@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from toolkit.detectors import lite0
+from toolkit.files import read_image
 from toolkit.params import Solver
 from toolkit.tensors import to_tensor
 from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree
@@ -282,5 +283,7 @@ def test_a_split_is_read_with_1_based_labels(sample: Tree) -> None:
     image, target = data[0, False]
     assert image.shape == (3, 96, 96)
     assert image.dtype == torch.uint8
+    for number, id in enumerate(sample.ids("train")):
+        assert data[number, False][0].permute(1, 2, 0).numpy().tolist() == read_image(sample.image(id)).tolist()
     assert len(target["boxes"]) == len(target["labels"]) >= 1
     assert target["labels"].min() >= 1
