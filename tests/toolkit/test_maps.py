@@ -142,6 +142,10 @@ def test_a_scaled_map_fills_0_to_1_and_keeps_its_peak_in_place() -> None:
     assert (y, x) == (14.5, 44.5)  # the middle of the cell's pixels 10..19, 40..49
 
 
+def test_between_cells_a_scaled_map_is_linear() -> None:
+    assert scale(np.array([[0, 1]], np.float32), 1, 4) == pytest.approx(np.array([[0, 0.25, 0.75, 1]]), abs=1e-4)
+
+
 def test_a_map_is_stored_as_16_bit_grey() -> None:
     with Image.open(io.BytesIO(encode(np.array([[0, 1]], np.float32)))) as image:
         assert (image.format, image.mode) == ("PNG", "I;16")

@@ -89,6 +89,7 @@ def test_the_sign_follows_the_evidence() -> None:
     evidence = torch.tensor([[[0.9, 0.1], [0.1, 0.2]]])
     assert (oriented(grid, evidence) == grid).all()
     assert (oriented(-grid, evidence) == grid).all()
+    assert (oriented(grid + 5, 1 - evidence) == -grid - 5).all()  # what counts is correlation, not both being positive
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -176,6 +177,8 @@ def test_cells_of_the_padding_are_left_out(model: FasterRCNN) -> None:
         model, photos(1, 96, 131), LAYER
     )  # padded to 96 x 160: of ten columns of cells 8.2 are the image's
     assert map.shape == (6, 9)
+    (upright,) = eigencam(model, photos(1, 131, 96), LAYER)
+    assert upright.shape == (9, 6)
 
 
 def test_covering_the_image_keeps_a_linear_map_linear() -> None:
