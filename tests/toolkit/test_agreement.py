@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from toolkit import agreement, maps
+from toolkit import agreement, maps, metrics
 from toolkit.attention.bottom_up import centre_bias
 from toolkit.errors import BadInput
 from toolkit.files import png, write
@@ -62,6 +63,9 @@ def test_scores_are_those_of_an_independent_computation(map: np.ndarray, truth: 
     for name, value in independent(middle, truth).items():
         assert scores[f"centre_{name}"] == pytest.approx(value, abs=1e-7)
     assert scores["constant_mae"] == pytest.approx(truth.mean(dtype=np.float64))
+    pairs = np.abs(map.reshape(-1, 1).astype(np.float64) - truth.reshape(1, -1))
+    assert scores["chance_mae"] == pytest.approx(pairs.mean(), abs=1e-7)
+    assert scores["chance_iou"] == float(metrics.chance_iou(*(torch.from_numpy(one)[None] for one in (map, truth))))
 
 
 def test_a_table_has_every_metric_beside_its_baselines() -> None:
@@ -94,6 +98,11 @@ def test_maps_of_any_size_are_compared_on_one_grid(tmp_path: Path) -> None:
     assert row["human_iou"] > 0.95
     assert row["human_mae"] < 0.01
     assert not any(name.startswith("gaze") for name in row)
+
+
+@pytest.mark.parametrize(("size", "cells"), [((100, 200), (128, 256)), ((200, 100), (256, 128)), ((900, 1), (256, 1))])
+def test_the_grid_has_256_cells_on_the_longer_side(size: tuple[int, int], cells: tuple[int, int]) -> None:
+    assert agreement.grid(*size) == cells
 
 
 def test_points_fall_on_the_cells_that_hold_them() -> None:
