@@ -20,15 +20,19 @@ ARITHMETIC = {
 }
 
 
-def _has_avx2() -> bool:
-    """Whether this is Linux on an x86-64 processor with AVX2: all but the smallest since 2015."""
+def _flags() -> set[str]:
+    """What the processor can do, in the words of Linux on x86-64; nothing elsewhere."""
     try:
-        return " avx2 " in Path("/proc/cpuinfo").read_text()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return False
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
-for _name, _value in (ARITHMETIC if _has_avx2() else {}).items():
+FLAGS = _flags()
+if {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"} <= FLAGS:  # elsewhere OpenCV would complain
+    ARITHMETIC["OPENCV_CPU_DISABLE"] = "AVX512-SKX"  # its loops
+for _name, _value in (ARITHMETIC if "avx2" in FLAGS else {}).items():
     os.environ.setdefault(_name, _value)
 
 # Threads that wait for one another spin for milliseconds, which makes torch up to a hundred times slower where another

@@ -28,7 +28,7 @@ from training.data import Detections
 from training.engine import fit
 
 pytestmark = [
-    pytest.mark.skipif(not toolkit._has_avx2(), reason="the processor has no AVX2"),
+    pytest.mark.skipif("avx2" not in toolkit.FLAGS, reason="the processor has no AVX2"),
     pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes"),
 ]
 
