@@ -1,5 +1,6 @@
 """The store: work is made once, survives a failure, and is found only by the code that would make it again."""
 
+import ast
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -136,3 +137,13 @@ def test_another_version_of_a_library_makes_other_work(
     monkeypatch.setattr(provenance, "version", lambda distribution: "0.0.1")
     forget()
     assert Store("dip", "toolkit.maker").path("k") != before
+
+
+def test_every_store_is_keyed_by_the_module_that_fills_it() -> None:
+    files = [file for package in provenance.PACKAGES for file in (provenance.ROOT / package).rglob("*.py")]
+    calls = [node for file in files for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    makers = [
+        ast.unparse(call.args[1]) for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Store"
+    ]
+    assert len(makers) >= 7
+    assert set(makers) == {"__name__"}
