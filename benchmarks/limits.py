@@ -4,6 +4,7 @@ Counts the FLOPs of one image of each stage that computes (a multiply-add is two
 the stages work on a CPU, and on the whole GPU. `limit_s` is the count over the machine's own speed in a large matrix
 product (of bfloat16 on a GPU, the fastest that it knows, whatever a stage computes in); `of_limit` how much of that
 speed is reached. A training step counts as three forward passes. `weights_mb` is what every image reads at least.
+Attention and inpainting stay on the CPU: `--device cuda` leaves them out.
 """
 
 from collections.abc import Callable
@@ -40,8 +41,6 @@ def main(device: Device = "cpu") -> None:
     layer = layer_of(settings.detector, settings.saliency)
     image = to_tensor(np.ascontiguousarray(photo[:256, :256])).to(device)
     shown = to_tensor(photo).to(device)
-    (hole,) = most_salient_parts([photo])
-    gaze = attention.predictor("gaze_lite0")
     target = {"boxes": torch.tensor([[9.0, 9, 99, 99]], device=device), "labels": torch.tensor([1], device=device)}
 
     def train(model: FasterRCNN, image: Tensor) -> None:
@@ -65,8 +64,11 @@ def main(device: Device = "cpu") -> None:
             "of_limit": rounded(limit / took),
         }
 
-    fill = partial(deep_image_prior.fill, [photo], [hole], [1], device=device)
-    found = {"attention, gaze_lite0": measured(partial(gaze, photo)), "inpainting, fast": measured(fill)}
+    found = {}
+    if device == "cpu":
+        (hole,) = most_salient_parts([photo])
+        found["attention, gaze_lite0"] = measured(partial(attention.predictor("gaze_lite0"), photo))
+        found["inpainting, fast"] = measured(partial(deep_image_prior.fill, photo, hole, 1))
     for name, model, one, at in (
         ("fasterrcnn_lite0 at 256 px", small, image, layer),
         ("fasterrcnn_resnet50_fpn at 800 px", large, shown, LAYER),

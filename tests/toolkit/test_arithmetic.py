@@ -60,7 +60,7 @@ def tell_what_stages_make() -> None:
             ((found, map),) = look(model, [to_tensor(image)], "backbone.body.blocks.4")
             hole = np.zeros(image.shape[:2], bool)
             hole[30:50, 40:60] = True
-            filled = deep_image_prior.fill([image], [hole], [1], iterations=5)[0]
+            filled = deep_image_prior.fill(image, hole, 1, iterations=5)
             boxes = {name: tensor.numpy() for name, tensor in found.items()}
             return {"scene": image, "map": map, "gaze": gaze_lite0(image), "filled": filled, **boxes}
 

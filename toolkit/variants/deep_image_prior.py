@@ -8,23 +8,16 @@ After Ulyanov, Vedaldi and Lempitsky, CVPR 2018 (arXiv 1711.10925), made small e
 - As in the paper, the input is jittered in each step and the result is a moving average of the outputs.
 - At full size the fill is shifted smoothly so that it meets the known pixels at the hole's edge: Poisson image editing
   (Perez et al. 2003).
-- A GPU fits many images' networks at once, as groups of one.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from toolkit.workers import mapped
 
 ITERATIONS = 75
 SIDE = 48  # pixels
@@ -47,44 +40,14 @@ class Crop:
     where: tuple[slice, slice]
     pixels: np.ndarray  # [H, W, 3] float32 in 0..255
     known: np.ndarray  # [H, W] bool
-    target: Tensor  # [3, h, w] in 0..1
+    target: Tensor  # [1, 3, h, w] in 0..1
     weight: Tensor  # [h, w] the known part of each pixel, 0..1
 
 
-class Drawn(NamedTuple):
-    """All that chance decides of one image's network."""
-
-    inputs: list[Tensor]  # [1, C, h, w] that each scale is fed, coarse to fine
-    parameters: list[Tensor]  # that fitting begins with
-    jitters: Tensor  # [iterations, 1, C, h, w] of the coarsest scale's input, standard normal
-
-
-def fill(
-    images: Sequence[np.ndarray],
-    holes: Sequence[np.ndarray],
-    seeds: Sequence[int],
-    iterations: int = ITERATIONS,
-    device: str = "cpu",
-) -> list[np.ndarray]:
-    """The images [H, W, 3] uint8 with their holes [H, W] bool filled; neither empty nor whole may a hole be.
-
-    All but the fitting is done by the CPU's threads, an image each.
-    """
-    crops = list(mapped(lambda: lambda one: _crop(*one), zip(images, holes, strict=True)))
-    alike = defaultdict(list)
-    for number, crop in enumerate(crops):
-        alike[crop.target.shape].append(number)
-    guesses: dict[int, np.ndarray] = {}
-    for numbers in alike.values():
-        fitted = _fit([crops[n] for n in numbers], [seeds[n] for n in numbers], iterations, device)
-        guesses |= zip(numbers, fitted, strict=True)
-    parts = ((image, crop, guesses[n]) for n, (image, crop) in enumerate(zip(images, crops, strict=True)))
-    return list(mapped(lambda: lambda one: _blended(*one), parts))
-
-
-def _blended(image: np.ndarray, crop: Crop, small: np.ndarray) -> np.ndarray:
-    """The image with its hole filled by what the network showed, [h, w, 3] float32 in 0..1."""
-    guess = cv2.resize(small, crop.known.shape[::-1], interpolation=cv2.INTER_CUBIC) * 255
+def fill(image: np.ndarray, hole: np.ndarray, seed: int, iterations: int = ITERATIONS) -> np.ndarray:
+    """The image [H, W, 3] uint8 with its hole [H, W] bool filled; neither empty nor whole may the hole be."""
+    crop = _crop(image, hole)
+    guess = cv2.resize(_fit(crop, seed, iterations), crop.known.shape[::-1], interpolation=cv2.INTER_CUBIC) * 255
     guess += extend(crop.pixels - guess, crop.known)
     filled = image.copy()
     filled[crop.where][~crop.known] = np.rint(guess.clip(0, 255)).astype(np.uint8)[~crop.known]
@@ -119,7 +82,7 @@ def _crop(image: np.ndarray, hole: np.ndarray) -> Crop:
     scale = min(1, SIDE / max(known.shape))
     height, width = (max(1, round(length * scale / step)) * step for length in known.shape)
     small, weight = _shrink(pixels / 255, known, height, width)
-    return Crop(where, pixels, known, torch.from_numpy(small).permute(2, 0, 1), torch.from_numpy(weight))
+    return Crop(where, pixels, known, torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(weight))
 
 
 def _around(hole: np.ndarray) -> tuple[slice, slice]:
@@ -138,45 +101,31 @@ def _shrink(values: np.ndarray, known: np.ndarray, height: int, width: int) -> t
     return sums / np.maximum(weight, 1e-6)[..., None], weight
 
 
-def _fit(crops: Sequence[Crop], seeds: Sequence[int], iterations: int, device: str) -> list[np.ndarray]:
-    """What a network fitted to each crop's known pixels shows everywhere, [h, w, 3] float32 in 0..1.
-
-    The B crops are of one size; their networks share nothing but the kernels' launches.
-    """
-    target = torch.stack([crop.target for crop in crops]).contiguous(memory_format=torch.channels_last).to(device)
-    part = torch.stack([crop.weight / (3 * crop.weight.sum()) for crop in crops])[:, None].to(device)
-    rows, columns = (length // 2 ** (len(CHANNELS) - 1) for length in target.shape[-2:])
-    drawn = list(mapped(lambda: partial(_draw, rows, columns, iterations), seeds))
-    inputs = [torch.cat(each).to(device) for each in zip(*(one.inputs for one in drawn), strict=True)]
-    each_parameter = zip(*(one.parameters for one in drawn), strict=True)
-    parameters = [torch.cat(each).to(device).requires_grad_() for each in each_parameter]
-    jitters = torch.cat([one.jitters for one in drawn], dim=1).to(device)
+def _fit(crop: Crop, seed: int, iterations: int) -> np.ndarray:
+    """What a network fitted to the crop's known pixels shows everywhere, [h, w, 3] float32 in 0..1."""
+    part = crop.weight / (3 * crop.weight.sum())
+    rows, columns = (length // 2 ** (len(CHANNELS) - 1) for length in part.shape)
+    rng = torch.Generator().manual_seed(seed)
+    coarsest, *finer = (
+        _input(rows * 2**n, columns * 2**n, NOISE + (0 if n else START), rng) for n in range(len(CHANNELS))
+    )
+    parameters = _parameters(rng)
     optimiser = torch.optim.Adam(parameters, lr=RATE, fused=True)
-    mean = torch.zeros_like(target)
-    for count, jitter in enumerate(jitters, start=1):
-        shown = _network([inputs[0] + JITTER * jitter, *inputs[1:]], parameters)
+    mean = torch.zeros_like(crop.target)
+    for count in range(1, iterations + 1):
+        jitter = torch.randn(coarsest.shape, generator=rng)
+        shown = _network([coarsest + JITTER * jitter, *finer], parameters)
         optimiser.zero_grad()
-        ((shown - target).square() * part).sum().backward()
+        ((shown - crop.target).square() * part).sum().backward()
         optimiser.step()
         mean.lerp_(shown.detach(), 1 / min(count, MEMORY))
-    return list(mean.permute(0, 2, 3, 1).contiguous().cpu().numpy())
-
-
-def _draw(rows: int, columns: int, iterations: int, seed: int) -> Drawn:
-    """What the seed gives a network whose coarsest scale is of this size."""
-    rng = torch.Generator().manual_seed(seed)
-    scales = range(len(CHANNELS))
-    inputs = [_input(rows * 2**n, columns * 2**n, NOISE + (0 if n else START), rng) for n in scales]
-    parameters = _parameters(rng)
-    jitters = torch.stack([torch.randn(inputs[0].shape, generator=rng) for _ in range(iterations)])
-    return Drawn(inputs, parameters, jitters)
+    return mean[0].permute(1, 2, 0).numpy()
 
 
 def _input(rows: int, columns: int, noise: int, rng: torch.Generator) -> Tensor:
     """What one scale is fed, [1, 2 + noise, rows, columns]: the coordinates in -0.5..0.5, and noise."""
     coordinates = torch.meshgrid(torch.linspace(-0.5, 0.5, rows), torch.linspace(-0.5, 0.5, columns), indexing="ij")
-    fed = torch.cat([torch.stack(coordinates), AMPLITUDE * torch.rand(noise, rows, columns, generator=rng)])
-    return fed[None].contiguous(memory_format=torch.channels_last)
+    return torch.cat([torch.stack(coordinates), AMPLITUDE * torch.rand(noise, rows, columns, generator=rng)])[None]
 
 
 def _parameters(rng: torch.Generator) -> list[Tensor]:
@@ -186,22 +135,16 @@ def _parameters(rng: torch.Generator) -> list[Tensor]:
     for shape in [*shapes, (3, CHANNELS[-1], 1, 1)]:
         bound = float(np.prod(shape[1:])) ** -0.5
         parameters += [(2 * torch.rand(size, generator=rng) - 1).mul(bound) for size in (shape, shape[:1])]
-    return parameters
+    return [one.requires_grad_() for one in parameters]
 
 
 def _network(inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
-    """From what the scales are fed, [B, C, h, w] each, to images [B, 3, H, W] in 0..1, each by its own parameters."""
+    """From what the scales are fed, [1, C, h, w] each, coarse to fine, to an image [1, 3, H, W] in 0..1."""
     features = inputs[0]
     for scale, fed in enumerate(inputs):
         if scale:
             features = torch.cat([functional.interpolate(features, scale_factor=2.0, mode="nearest"), fed], dim=1)
-        features = functional.leaky_relu(_grouped(features, *parameters[2 * scale : 2 * scale + 2]), SLOPE)
-    return _grouped(features, *parameters[-2:]).sigmoid()
-
-
-def _grouped(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Each of B images [B, C, h, w] convolved with its own part of weight [B * D, C, k, k] and bias: [B, D, h, w]."""
-    count, _, height, width = features.shape
-    merged = features.reshape(1, -1, height, width)
-    made = functional.conv2d(merged, weight, bias, padding=weight.shape[-1] // 2, groups=count)
-    return made.reshape(count, -1, height, width)
+        weight, bias = parameters[2 * scale : 2 * scale + 2]
+        features = functional.leaky_relu(functional.conv2d(features, weight, bias, padding=1), SLOPE)
+    weight, bias = parameters[-2:]
+    return functional.conv2d(features, weight, bias).sigmoid()

@@ -91,12 +91,11 @@ def _control(o: Original, settings: Aug) -> np.ndarray:
 def _filled(
     originals: Iterable[Original], settings: Aug, region: Callable[[Original], np.ndarray]
 ) -> Iterator[Changed]:
-    from toolkit.tensors import device  # torch takes seconds to import: only those who need it wait
-    from toolkit.variants.inpainting import Holed, inpaint
+    from toolkit.variants.inpainting import Holed, inpaint  # torch takes seconds: only those who need it wait
 
     originals, ahead = tee(originals)
     work, kept = tee(Holed(o.image, region(o), o.seed) for o in ahead)
-    filled = inpaint(work, settings.inpaint, device().type)
+    filled = inpaint(work, settings.inpaint)
     for image, o, one in zip(filled, originals, kept, strict=True):
         yield Changed(image, o.xml, one.hole)
 

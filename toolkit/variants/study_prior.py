@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from toolkit.tensors import device
+
 SIDE = 512  # pixels: images are stretched to a square, as in the study
 ITERATIONS = 4001
 CHANNELS = 32  # of the noise that goes in, and of every block
@@ -50,19 +52,18 @@ def network() -> nn.Sequential:
     )
 
 
-def fill(
-    image: np.ndarray, hole: np.ndarray, seed: int, device: str = "cpu", side: int = SIDE, iterations: int = ITERATIONS
-) -> np.ndarray:
+def fill(image: np.ndarray, hole: np.ndarray, seed: int, side: int = SIDE, iterations: int = ITERATIONS) -> np.ndarray:
     """The image [H, W, 3] uint8 with its hole [H, W] bool filled; neither empty nor whole may the hole be."""
     height, width = hole.shape
+    on = device()
     pixels = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
     known = cv2.resize((~hole).astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR) == 1
-    target = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None].float() / 255
-    mask = torch.from_numpy(known).to(device)
-    with torch.random.fork_rng(devices=[device] if device != "cpu" else []):
+    target = torch.from_numpy(pixels).to(on).permute(2, 0, 1)[None].float() / 255
+    mask = torch.from_numpy(known).to(on)
+    with torch.random.fork_rng(devices=[on] if on.type == "cuda" else []):
         torch.manual_seed(seed)
-        model = network().to(device)
-        noise = AMPLITUDE * torch.rand(1, CHANNELS, side, side, device=device)
+        model = network().to(on)
+        noise = AMPLITUDE * torch.rand(1, CHANNELS, side, side, device=on)
         optimiser = torch.optim.Adam(model.parameters(), lr=RATE, fused=True)
         for _ in range(iterations):
             shown = model(noise + JITTER * torch.randn_like(noise))

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from threading import Barrier
 
 import cv2
 import numpy as np
@@ -44,7 +43,7 @@ def mean_colour(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def dip(image: np.ndarray, hole: np.ndarray, seed: int = 1, iterations: int = 5) -> np.ndarray:
-    return deep_image_prior.fill([image], [hole], [seed], iterations)[0]
+    return deep_image_prior.fill(image, hole, seed, iterations)
 
 
 @ENGINES
@@ -128,47 +127,6 @@ def test_company_slot_and_threads_change_nothing(threads: int) -> None:
     finally:
         torch.set_num_threads(before)
     assert first.tobytes() == last.tobytes() == alone.tobytes()
-
-
-def test_networks_side_by_side_are_fitted_as_if_alone() -> None:
-    """As a GPU does it; on a CPU a convolution of many groups rounds otherwise, and every step passes that on."""
-    images = [waves(60, 84), waves(60, 84, 9), waves(40, 40, 25), waves(60, 84, 13)]
-    holes = [rectangle(image, 18, 30, 14, 36) for image in images]
-    together = deep_image_prior.fill(images, holes, [1, 2, 3, 4], iterations=15)
-    for n, (image, hole) in enumerate(zip(images, holes, strict=True)):
-        assert error(together[n], dip(image, hole, n + 1, iterations=15), hole) < 0.5
-        assert (together[n][~hole] == image[~hole]).all()
-
-
-@pytest.mark.parametrize("work", ["_crop", "_parameters", "extend"])
-def test_what_is_not_fitting_is_shared_out_among_threads(work: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two images' work meets: neither goes on before the other has come as far."""
-    meeting, done = Barrier(2, timeout=60), getattr(deep_image_prior, work)
-
-    def met(*given: object) -> object:
-        meeting.wait()
-        return done(*given)
-
-    monkeypatch.setattr(deep_image_prior, work, met)
-    images = [waves(), waves(period=9)]
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        deep_image_prior.fill(images, [rectangle(image, 18, 30, 14, 36) for image in images], [1, 2], iterations=1)
-    finally:
-        torch.set_num_threads(before)
-
-
-@pytest.mark.gpu
-def test_a_gpu_fills_as_a_cpu_does_and_twice_the_same() -> None:
-    images = [waves(60, 84), waves(60, 84, 9), waves(40, 40, 25), waves(60, 84, 13)]
-    holes = [rectangle(image, 18, 30, 14, 36) for image in images]
-    there, again = (list(inpaint(map(Holed, images, holes, range(4)), DIP, "cuda")) for _ in range(2))
-    here = inpaint(map(Holed, images, holes, range(4)), DIP)
-    for image, hole, one, other, known in zip(images, holes, there, again, here, strict=True):
-        assert (one == other).all()
-        assert (one[~hole] == image[~hole]).all()
-        assert error(one, known, hole) < 0.25 * error(known, image, hole)  # each step passes its rounding on
 
 
 def test_the_study_s_procedure_fills_from_two_dimensions_and_leaves_the_rest() -> None:
