@@ -100,6 +100,16 @@ def _filled(
         yield Changed(image, o.xml, one.hole)
 
 
+def _filling(settings: Aug) -> dict[str, object]:
+    """What decides a fill. Another device would round the study's otherwise; all else is filled on the CPU."""
+    decides = {"erase_percent": settings.erase_percent} | settings.inpaint.model_dump()
+    if settings.inpaint.engine == "dip" and settings.inpaint.preset == "study":
+        from toolkit.tensors import arithmetic  # as above
+
+        decides["arithmetic"] = arithmetic()
+    return decides
+
+
 RULES: dict[str, Rule] = {
     "erasing": erasing,
     "inpainting": inpainting,
@@ -111,9 +121,9 @@ RULES: dict[str, Rule] = {
 # What a rule's result depends on, besides the image, its map and its seed.
 DEPENDS: dict[str, Callable[[Aug], dict[str, object]]] = {
     "erasing": lambda aug: {"erase_percent": aug.erase_percent},
-    "inpainting": lambda aug: {"erase_percent": aug.erase_percent} | aug.inpaint.model_dump(),
+    "inpainting": _filling,
     "random": lambda aug: {"erase_percent": aug.erase_percent},
-    "random_inpainting": lambda aug: {"erase_percent": aug.erase_percent} | aug.inpaint.model_dump(),
+    "random_inpainting": _filling,
     "oracle": lambda aug: {},
     "nontrivial": lambda aug: {"policy": aug.policy, "engine": aug.engine},
 }

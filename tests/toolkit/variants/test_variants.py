@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import get_args
@@ -20,9 +22,10 @@ from toolkit.errors import BadInput
 from toolkit.files import read_image, sha256, write
 from toolkit.params import VARIANTS, Aug, Inpaint, Params
 from toolkit.sources.masks import CUE, read_mask
+from toolkit.tensors import arithmetic
 from toolkit.variants.inpainting import telea
 from toolkit.variants.regions import most_salient
-from toolkit.variants.rules import RULES, Changed, Original
+from toolkit.variants.rules import DEPENDS, RULES, Changed, Original
 from toolkit.voc import Tree
 
 Make = Callable[..., Tree]
@@ -242,6 +245,29 @@ def test_no_image_is_made_twice(
     monkeypatch.setitem(RULES, name, fail)
     fewer = selection.assign(selected=selection["selected"] & (selection.index < 3))
     variants.build(name, sample, saliency, fewer, settings.aug, workplace / "fewer")
+
+
+@pytest.mark.parametrize("name", ["inpainting", "random_inpainting"])
+def test_the_study_s_fills_of_another_arithmetic_are_others(settings: Params, name: str) -> None:
+    """They alone are made where torch computes, and a GPU rounds otherwise."""
+
+    def depends(engine: str, preset: str) -> dict[str, object]:
+        inpaint = Inpaint.model_validate({"engine": engine, "preset": preset})
+        return DEPENDS[name](settings.aug.model_copy(update={"inpaint": inpaint}))
+
+    assert depends("dip", "study")["arithmetic"] == arithmetic()
+    assert "arithmetic" not in depends("dip", "fast") | depends("telea", "study")
+
+
+def test_what_is_stored_is_found_without_torch() -> None:
+    """It takes seconds to import: longer than linking a small variant."""
+    code = (
+        "import sys; from toolkit import params, variants;"
+        "aug = params.load('presets/sample.yaml').aug;"
+        "print([depends(aug) for depends in variants.DEPENDS.values()] and 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_another_share_erases_more(make: Make, sample: Tree, saliency: Path) -> None:
