@@ -1,6 +1,7 @@
 """What code makes a result: the imports are followed, and dvc.yaml's stages depend on what they find."""
 
 import ast
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def test_a_stage_depends_on_all_the_code_that_makes_its_outputs(stage: str) -> N
     assert not missing
     needless = [dep for dep in listed if not any(file == dep or file.startswith(f"{dep}/") for file in files)]
     assert not needless
+
+
+def test_the_committed_base_detector_is_of_this_code() -> None:
+    """Otherwise every clone's first `dvc repro` would train it anew: see CONTRIBUTING."""
+    deps = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["base"]["deps"]
+    stale = [dep["path"] for dep in deps if md5((ROOT / dep["path"]).read_bytes()).hexdigest() != dep["md5"]]
+    assert not stale
+    assert {dep["path"] for dep in deps} == set(STAGES["base"]["deps"])
 
 
 def test_imports_are_followed_wherever_they_stand() -> None:
