@@ -113,6 +113,22 @@ def test_what_a_step_draws_depends_on_the_seed_and_the_step(tmp_path: Path) -> N
     assert len({*drawn(seed=3, steps=6), *drawn(seed=4, steps=6)}) == 12
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes")
+@pytest.mark.parametrize(("asked", "threads"), [(None, engine.THREADS), ("1", 1)])
+def test_a_step_has_two_threads_unless_the_user_says_otherwise(
+    asked: str | None, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that sums are cut alike on any number of cores."""
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    torch.set_num_threads(1)
+    trained(tmp_path / "state.pt")
+    assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+
+
 def test_a_state_is_saved_every_fifty_steps(tmp_path: Path) -> None:
     run(Line(), tmp_path / "short.pt", steps=49)
     assert not (tmp_path / "short.pt").exists()
