@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from toolkit.errors import BadInput
+from toolkit.files import digest
 from toolkit.variants.nontrivial import GREY, OPERATIONS, transform
 from toolkit.variants.policies import POLICIES
 from toolkit.voc import Box
@@ -79,6 +80,11 @@ def test_the_policies_have_the_published_sub_policies() -> None:
     assert POLICIES["v1"][:5] == POLICIES["v0"]
     steps = {name: sum(len(sub_policy) for sub_policy in policy) for name, policy in POLICIES.items()}
     assert steps == {"v0": 10, "v1": 40, "v2": 44, "v3": 30}  # one of v2's has two steps, not three
+
+
+def test_the_policies_are_the_published_ones_to_the_last_number() -> None:
+    """Compared once, line by line, with their tables; from then on by their hash."""
+    assert digest(sorted(POLICIES.items())) == "5f2552f702fb1b271e8bd3b17526b14125b2a53113ea9c3573980ff863910281"
 
 
 def test_every_step_is_a_known_operation_with_a_magnitude_where_it_takes_one() -> None:
