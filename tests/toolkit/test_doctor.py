@@ -3,10 +3,13 @@
 import re
 import subprocess
 import tomllib
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 from toolkit.attention import deepgaze
-from toolkit.doctor import EXTRAS
+from toolkit.doctor import EXTRAS, findings
 
 OPTIONAL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
@@ -33,3 +36,12 @@ def test_deepgaze_is_installed_from_the_commit_that_the_extra_names() -> None:
 
 def test_every_mend_is_of_an_extra_that_there_is() -> None:
     assert EXTRAS.keys() == OPTIONAL.keys() - {"dev"}
+
+
+def test_what_is_missing_or_broken_is_found_with_its_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FIFTYONE_DATABASE_URI", "nonsense")
+    (tmp_path / "params.yaml").write_text("data: 3\n")
+    ill = {finding.what: finding for finding in findings() if not finding.fine}
+    assert {*ill} == {"MongoDB for FiftyOne", "git", "params.yaml"}
+    assert all(finding.found and finding.mend for finding in ill.values())
