@@ -276,6 +276,7 @@ def export(
     from toolkit.export import export
 
     export(DATASETS / "variants" / name, folder, format, _params().data.classes)
+    typer.echo(f"{name} as {format} is in {folder}; what the rule changed is PNG data under the images' own .jpg names")
 
 
 @app.command(rich_help_panel=AROUND)
@@ -284,6 +285,8 @@ def store(
     days: Annotated[float, typer.Option(min=0, help="Keep what is younger: it may be unfinished work.")] = 7,
 ) -> None:
     """What lies in `.salvoc`, where finished work is kept, and how much of it nothing uses any more.
+
+    Pruning costs no result: at worst a stage makes its work again. While a stage runs, leave it its `--days`.
 
     Example: `salvoc store --prune --days 30`
     """
@@ -296,7 +299,7 @@ def store(
             f"{name:28}{kind.files:9,} files {kind.size / 1e6:11,.1f} MB, of which unused {len(kind.unused):9,} files"
         )
     if found.unknown:
-        typer.echo(f"{found.unknown} outputs of commits are not in DVC's cache: what they hold counts as unused")
+        typer.echo(f"{found.unknown} outputs of commits were not made here: what only they use counts as unused")
     unused = sum(len(kind.unused) for kind in found.kinds.values())
     if prune:
         pruning.prune(found)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toolkit.browse import connect
 from toolkit.errors import BadInput, Problem
-from toolkit.files import new_folder
+from toolkit.files import new_folder, write
 from toolkit.voc import Tree
 
 FORMATS = ("voc", "coco", "yolo")
@@ -41,3 +41,6 @@ def _through_fiftyone(variant: Tree, out: Path, format: str, classes: list[str])
             dataset.export(str(where), kind, label_field="ground_truth", classes=classes, **options)
         finally:
             dataset.delete()
+    if format == "yolo" and "val" not in variant.splits():  # YOLO trains with nothing without one
+        config = out / "dataset.yaml"
+        write(config, f"{config.read_text().rstrip()}\nval: ./images/test/\n")

@@ -3,15 +3,25 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import BadInput, Problem
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Item = TypeVar("Item")
+
+
+def _distinct(items: list[Item]) -> list[Item]:
+    if len(set(items)) < len(items):
+        raise ValueError("has an entry twice")
+    return items
+
+
+Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_distinct)]
 VariantName = Literal["none", "erasing", "inpainting", "nontrivial", "random", "random_inpainting", "oracle"]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 
@@ -27,7 +37,7 @@ class Data(Section):
     path: str  # the folder source's VOC tree
     train: str  # names of splits in ImageSets/Main
     test: str
-    classes: list[str] = Field(min_length=1)
+    classes: Distinct[str]
     on_error: Literal["stop", "skip"]
 
 
@@ -93,7 +103,7 @@ class Aug(Section):
 
 
 class Train(Solver):
-    seeds: list[int] = Field(min_length=1)
+    seeds: Distinct[int]
 
 
 class Evaluate(Section):
@@ -109,7 +119,7 @@ class Params(Section):
     attention: Attention
     saliency: Saliency
     aug: Aug
-    variants: list[VariantName] = Field(min_length=1)
+    variants: Distinct[VariantName]
     train: Train
     evaluate: Evaluate
 

@@ -87,9 +87,12 @@ def holm(p: np.ndarray) -> np.ndarray:
 def detectable(difference: Score) -> float:
     """The smallest true difference that so many images and seeds show, by a two-sided test at 5 %, 8 times of 10.
 
-    Bloom, Minimum Detectable Effects, 1995. With three seeds that differ much it is 5 % too small, else exact.
+    Bloom, Minimum Detectable Effects, 1995. With three seeds that differ much it is 5 % too small, else exact. NaN
+    where nothing varied, as where no detector finds anything: no scatter tells of no power.
     """
     deviation, freedom = error(difference)
+    if deviation == 0:
+        return np.nan
     return float(stats.t.ppf(QUANTILE, freedom) + stats.t.ppf(POWER, freedom)) * deviation
 
 

@@ -206,7 +206,8 @@ def _shown(p: float) -> str:
 def smallest(gaps: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """The row under a table of differences: from which size one would have shown in every row of its column."""
     widest = gaps.groupby("metric")["detectable"].max()
-    return pd.DataFrame({metric: {"smallest to show": f"{widest[metric]:.3f}"} for metric in metrics})
+    cells = {metric: "" if np.isnan(widest[metric]) else f"{widest[metric]:.3f}" for metric in metrics}
+    return pd.DataFrame(cells, index=["smallest to show"])
 
 
 def baseline_rows(reports: Path, metrics: Sequence[str]) -> pd.DataFrame:

@@ -56,6 +56,14 @@ def test_a_yolo_export_may_be_moved(variant: Tree, tmp_path: Path) -> None:
         assert {path.stem for path in (moved / about.get("path", "") / about[split]).iterdir()} == set(ids)
 
 
+def test_a_yolo_export_validates_on_the_test_split(variant: Tree, tmp_path: Path) -> None:
+    """YOLO trains with nothing that names no `val`."""
+    export(variant.root, tmp_path / "out", "yolo", VOC_CLASSES)
+    config = yaml.safe_load((tmp_path / "out" / "dataset.yaml").read_text())
+    assert config["val"] == config["test"]
+    assert (tmp_path / "out" / config["val"]).is_dir()
+
+
 def test_a_coco_export_has_every_box(variant: Tree, tmp_path: Path) -> None:
     """COCO's box is x, y, width and height in pixels."""
     export(variant.root, tmp_path / "out", "coco", VOC_CLASSES)

@@ -49,6 +49,9 @@ def test_voc_2012_is_split_as_its_makers_split_it_and_seen_five_times() -> None:
         ("aug.erase_percent", 0.0),
         ("aug.inpaint.engine", "photoshop"),
         ("train.seeds", []),
+        ("train.seeds", [1, 2, 1]),  # a seed twice would count as two
+        ("data.classes", ["dog", "dog"]),
+        ("variants", ["none", "none"]),
         ("train.steps", 0),
         ("saliency.batch", 2.5),
         ("sample.size", 100),

@@ -172,3 +172,7 @@ def test_scores_come_back_from_the_file_as_they_were(tmp_path: Path) -> None:
         assert np.array_equal(back[name].values, one.values)
         assert np.array_equal(back[name].samples, one.samples, equal_nan=True)
         assert back[name].images == one.images
+
+
+def test_where_nothing_varies_no_difference_is_said_to_show() -> None:
+    assert np.isnan(comparison.detectable(Score(np.zeros(1), np.zeros((1, 20)), 50)))

@@ -44,7 +44,7 @@ def load_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> Non
 def present(path: Path) -> Path:
     """The checkpoint's path; raises `BadInput` where it is not there."""
     if not path.is_file():
-        mend = "`dvc pull` fetches it, `dvc repro base` makes it"
+        mend = "name one that is there in detector.checkpoint; `dvc repro base` makes the sample's own"
         raise BadInput(Problem(str(path), "the detector's checkpoint is missing", mend))
     return path
 

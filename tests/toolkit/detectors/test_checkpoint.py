@@ -111,7 +111,7 @@ def test_the_model_whose_fresh_rows_are_taken_is_not_changed(animals: Path) -> N
 
 
 def test_a_missing_checkpoint_is_refused_with_its_mend(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"none\.safetensors: the detector's checkpoint is missing -- `dvc pull`"):
+    with pytest.raises(BadInput, match=r"none\.safetensors: the detector's checkpoint is missing -- name one"):
         load_checkpoint(Heads(1), tmp_path / "none.safetensors", ("cat",))
 
 

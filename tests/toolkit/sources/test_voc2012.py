@@ -65,10 +65,10 @@ class Server:
         start = int(span.removeprefix("bytes=").removesuffix("-")) if span else 0
         total = len(self.data)
         if self.status != 200 or start >= total:
+            self.sent.append(0)  # before the client can know of it
             request.send_response(self.status if self.status != 200 else 416)
             request.send_header("Content-Length", "0")
             request.end_headers()
-            self.sent.append(0)
             return
         request.send_response(206 if span else 200)
         request.send_header("Content-Length", str(total - start))
