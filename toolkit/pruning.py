@@ -4,7 +4,6 @@ A file is in use where DVC's lock, in the workspace or in any commit that git st
 no network: the list of a folder's files lies in DVC's cache; a folder that it does not know is named as unknown.
 """
 
-import hashlib
 import re
 import subprocess
 import time
@@ -15,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.fs import localfs
 from dvc.repo import Repo
+from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
 from tqdm import tqdm
@@ -58,7 +59,9 @@ def look(days: float) -> Found:
         states = [path.stat() for path in work]
         kind.files += len(work)
         kind.size += sum(state.st_size for state in states)
-        if max(state.st_mtime for state in states) < oldest and not any(_md5(path) in used for path in work):
+        if max(state.st_mtime for state in states) < oldest and not any(
+            file_md5(str(path), localfs) in used for path in work
+        ):
             kind.unused += work
     return Found(dict(sorted(kinds.items())), unknown)
 
@@ -111,8 +114,3 @@ def _works(root: Path) -> dict[tuple[Path, str], list[Path]]:
         if KEY.fullmatch(path.stem) and path.parent.name == path.stem[:2] and path.is_file():
             works[path.parent, path.stem].append(path)
     return works
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
