@@ -106,9 +106,9 @@ def _stage(model: FasterRCNN, images: list[np.ndarray], device: str) -> tuple[fl
     with tempfile.TemporaryDirectory() as folder:
         tree = Tree(Path(folder))
         ids = [f"{n:05}" for n in range(len(images) * (REPEATED if device == "cuda" else 1))]
-        for n, id in enumerate(ids):
-            tree.image(id).parent.mkdir(exist_ok=True)
-            Image.fromarray(images[n % len(images)]).save(tree.image(id), quality=90)
+        for n, image_id in enumerate(ids):
+            tree.image(image_id).parent.mkdir(exist_ok=True)
+            Image.fromarray(images[n % len(images)]).save(tree.image(image_id), quality=90)
         voc.write_ids(tree.split("test"), ids)
         settings = Saliency(method="eigencam", layer=LAYER, sign="objectness", batch=16)
         decode = seconds(lambda: list(mapped(lambda: read_image, map(tree.image, ids))))

@@ -42,6 +42,8 @@ def most_salient_parts(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     model, holes = detectors.load(settings.detector, settings.data.classes), []
     for number, image in enumerate(images):
         with torch.inference_mode():
-            (map,) = eigencam(model, [to_tensor(image).to(device())], layer_of(settings.detector, settings.saliency))
-        holes.append(most_salient(maps.scale(map, *image.shape[:2]), settings.aug.erase_percent, str(number)))
+            (heatmap,) = eigencam(
+                model, [to_tensor(image).to(device())], layer_of(settings.detector, settings.saliency)
+            )
+        holes.append(most_salient(maps.scale(heatmap, *image.shape[:2]), settings.aug.erase_percent, str(number)))
     return holes

@@ -31,13 +31,13 @@ def main(names: list[str]) -> None:
     def gaze(image: np.ndarray) -> dict[str, np.ndarray]:
         return {name: maps.normalise(predict(image)) for name, predict in predictors.items()}
 
-    def scored(id: str) -> dict[str, float]:
-        image, saliency = read_image(source.image(id)), maps.load(SALIENCY / f"{id}.png")
+    def scored(image_id: str) -> dict[str, float]:
+        image, saliency = read_image(source.image(image_id)), maps.load(SALIENCY / f"{image_id}.png")
         size = agreement.grid(*image.shape[:2])
         seen = torch.from_numpy(maps.scale(saliency, *size))[None]
         return {
-            name: float(metrics.iou(seen, torch.from_numpy(maps.scale(map, *size))[None]))
-            for name, map in gaze(image).items()
+            name: float(metrics.iou(seen, torch.from_numpy(maps.scale(heatmap, *size))[None]))
+            for name, heatmap in gaze(image).items()
         }
 
     rows = tqdm(mapped(lambda: scored, ids), total=len(ids), unit="image")
@@ -47,11 +47,14 @@ def main(names: list[str]) -> None:
     shown = apart.sort_values(ascending=False).index[:SHOWN]
     if len(shown):
         columns = []
-        for id in shown:
-            image, saliency = read_image(source.image(id)), maps.load(SALIENCY / f"{id}.png")
-            row = {"image": pictures.boxed(image, source.annotation(id)), "saliency": pictures.overlay(image, saliency)}
-            columns.append(row | {name: pictures.overlay(image, map) for name, map in gaze(image).items()})
-        labels = [f"{id}\nIoU {' / '.join(f'{value:.2f}' for value in iou.loc[id])}" for id in shown]
+        for image_id in shown:
+            image, saliency = read_image(source.image(image_id)), maps.load(SALIENCY / f"{image_id}.png")
+            row = {
+                "image": pictures.boxed(image, source.annotation(image_id)),
+                "saliency": pictures.overlay(image, saliency),
+            }
+            columns.append(row | {name: pictures.overlay(image, heatmap) for name, heatmap in gaze(image).items()})
+        labels = [f"{image_id}\nIoU {' / '.join(f'{value:.2f}' for value in iou.loc[image_id])}" for image_id in shown]
         pictures.sheet(columns, OUT, labels)
     found = {
         "images": len(ids),

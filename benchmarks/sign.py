@@ -28,9 +28,9 @@ def main() -> None:
     scores: dict[str, list[float]] = {"objectness": [], "raw": [], "best": []}
     differ = []
     torch.set_grad_enabled(False)
-    for id in tqdm(source.ids("train"), unit="image"):
-        truth = maps.load(Path("datasets/attention/human") / f"{id}.png")
-        seen = explain(model, [to_tensor(read_image(source.image(id))).to(device())], layer)
+    for image_id in tqdm(source.ids("train"), unit="image"):
+        truth = maps.load(Path("datasets/attention/human") / f"{image_id}.png")
+        seen = explain(model, [to_tensor(read_image(source.image(image_id))).to(device())], layer)
         anchored = oriented(projection(seen.activations), seen.objectness)[0].cpu().numpy()
         raw = get_2d_projection(seen.activations.cpu().numpy())[0]  # the library's own
         both = {sign: _iou(sign * anchored, truth) for sign in (1, -1)}
@@ -54,8 +54,8 @@ def main() -> None:
 
 
 def _iou(grid: np.ndarray, truth: np.ndarray) -> float:
-    map = maps.scale(maps.normalise(grid.clip(min=0)), *truth.shape)
-    return float(metrics.iou(torch.from_numpy(map)[None], torch.from_numpy(truth)[None]))
+    heatmap = maps.scale(maps.normalise(grid.clip(min=0)), *truth.shape)
+    return float(metrics.iou(torch.from_numpy(heatmap)[None], torch.from_numpy(truth)[None]))
 
 
 if __name__ == "__main__":

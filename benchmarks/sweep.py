@@ -119,15 +119,15 @@ def _dvc(folder: Path, *arguments: str) -> None:
 
 def _draw(tree: Tree, ids: list[str]) -> None:
     """A VOC tree of smooth random images, each with one object; the last twentieth is the test split."""
-    for id in tqdm(ids, desc="draw", unit="image"):
-        rng = np.random.default_rng(int(id))
+    for image_id in tqdm(ids, desc="draw", unit="image"):
+        rng = np.random.default_rng(int(image_id))
         image = cv2.resize(
             rng.integers(0, 256, (12, 12, 3), dtype=np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
         )
-        write(tree.image(id), cv2.imencode(".jpg", image)[1].tobytes())
+        write(tree.image(image_id), cv2.imencode(".jpg", image)[1].tobytes())
         write(
-            tree.annotation(id),
-            voc.render(Annotation(tree.image(id).name, SIDE, SIDE, (Object("dog", (40, 40, 200, 200)),))),
+            tree.annotation(image_id),
+            voc.render(Annotation(tree.image(image_id).name, SIDE, SIDE, (Object("dog", (40, 40, 200, 200)),))),
         )
     cut = len(ids) * 19 // 20
     voc.write_ids(tree.split("train"), ids[:cut])
@@ -139,9 +139,9 @@ def _pretend(datasets: Path, ids: list[str]) -> None:
     (datasets / "attention").mkdir()
     write(datasets / "attention" / "none", "")
     rng = np.random.default_rng(0)
-    for id in tqdm(ids, desc="maps", unit="image"):
-        map = maps.normalise(cv2.GaussianBlur(rng.random((16, 16)).astype(np.float32), (0, 0), 2))
-        write(datasets / "saliency" / f"{id}.png", maps.encode(map))
+    for image_id in tqdm(ids, desc="maps", unit="image"):
+        heatmap = maps.normalise(cv2.GaussianBlur(rng.random((16, 16)).astype(np.float32), (0, 0), 2))
+        write(datasets / "saliency" / f"{image_id}.png", maps.encode(heatmap))
     split = ["train"] * (len(ids) * 19 // 20)
     split += ["test"] * (len(ids) - len(split))
     table = pd.DataFrame({"id": ids, "split": split, "gaze_iou": rng.uniform(0, HIGHEST, len(ids))})

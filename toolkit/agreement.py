@@ -45,19 +45,19 @@ class Fixations:
     pool: np.ndarray  # [M, 2] at most `NEGATIVES` of all of them, drawn evenly
     owners: np.ndarray  # [M] the image of each
 
-    def others(self, id: str) -> np.ndarray:
+    def others(self, image_id: str) -> np.ndarray:
         """The pool without an image's own fixations."""
-        return self.pool[self.owners != id]
+        return self.pool[self.owners != image_id]
 
 
-def compare(map: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def compare(heatmap: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Every score of the map, and of the baselines that it has to beat, against one truth; [H, W] on the 16-bit grid.
 
     `centre_*` judges the centre bias in the map's place, `constant_*` an empty map, which is a uniform density (its IoU
     and CC are 0), `chance_*` the map's values at random places (its CC is 0).
     """
     middle, middle_top = _centre(*truth.shape)
-    seen, sought = _batch(map), _batch(truth)
+    seen, sought = _batch(heatmap), _batch(truth)
     judged, nothing = torch.cat([seen, middle]), torch.zeros_like(seen)
     top, sought_top = metrics.top(seen, metrics.TOP), metrics.top(sought, metrics.TOP)
     return _named(
@@ -75,13 +75,13 @@ def compare(map: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     }
 
 
-def compare_fixations(map: np.ndarray, fixations: np.ndarray, others: np.ndarray) -> dict[str, float]:
+def compare_fixations(heatmap: np.ndarray, fixations: np.ndarray, others: np.ndarray) -> dict[str, float]:
     """The scores at fixations of the map and of the centre bias; by chance 0 (NSS) and 0.5 (AUCs).
 
     The map is [H, W], fixations [N, 2] and those of other images [M, 2] are shares of the width and height.
     """
-    size = map.shape
-    judged = torch.cat([_batch(map), _centre(*size)[0]])
+    size = heatmap.shape
+    judged = torch.cat([_batch(heatmap), _centre(*size)[0]])
     here, elsewhere = (_batch(counts(points, *size)) for points in (fixations, others))
     return _named(
         nss=metrics.nss(judged, here),
@@ -96,19 +96,21 @@ def counts(shares: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.bincount(cells[:, 1] * width + cells[:, 0], minlength=height * width).reshape(height, width)
 
 
-def against(map: np.ndarray, attention: Path, id: str, fixations: Fixations | None = None) -> dict[str, object]:
+def against(
+    heatmap: np.ndarray, attention: Path, image_id: str, fixations: Fixations | None = None
+) -> dict[str, object]:
     """A map's scores against what is known of where people look in that image."""
     row: dict[str, object] = {}
     for kind in ("human", "gaze"):
-        path = attention / kind / f"{id}.png"
+        path = attention / kind / f"{image_id}.png"
         if path.exists():
             truth = maps.load(path)
             size = grid(*truth.shape)
-            scores = compare(maps.scale(map, *size), maps.scale(truth, *size))
+            scores = compare(maps.scale(heatmap, *size), maps.scale(truth, *size))
             row |= {f"{kind}_{name}": value for name, value in scores.items()}
-    if fixations and id in fixations.shares:
-        seen = maps.scale(map, *grid(*fixations.sizes[id]))
-        scores = compare_fixations(seen, fixations.shares[id], fixations.others(id))
+    if fixations and image_id in fixations.shares:
+        seen = maps.scale(heatmap, *grid(*fixations.sizes[image_id]))
+        scores = compare_fixations(seen, fixations.shares[image_id], fixations.others(image_id))
         row |= {f"human_{name}": value for name, value in scores.items()}
     return row
 
@@ -122,13 +124,13 @@ def grid(height: int, width: int) -> tuple[int, int]:
 def fixations_of(source: Tree, attention: Path) -> Fixations:
     """Read `fixations/ID.csv` of the source's images: a header `x,y`, then pixels of the image, a fixation a line."""
     sizes, shares, problems = {}, {}, []
-    for id in source.all_ids():
-        path = attention / "fixations" / f"{id}.csv"
+    for image_id in source.all_ids():
+        path = attention / "fixations" / f"{image_id}.csv"
         if path.exists():
-            with Image.open(source.image(id)) as image:
+            with Image.open(source.image(image_id)) as image:
                 width, height = image.size
             try:
-                sizes[id], shares[id] = (height, width), _points(path, width, height) / [width, height]
+                sizes[image_id], shares[image_id] = (height, width), _points(path, width, height) / [width, height]
             except ValueError as error:
                 mend = f"write `x,y`, then a fixation a line, inside the image's {width} x {height} pixels"
                 problems.append(Problem(str(path), str(error), mend))
@@ -154,12 +156,12 @@ def _points(path: Path, width: int, height: int) -> np.ndarray:
 
 def build(source: Tree, saliency: Path, attention: Path) -> pd.DataFrame:
     """The table of agreement: one row an image, sorted by id, with the split that it belongs to."""
-    split_of = {id: split for split, ids in source.splits().items() for id in ids}
+    split_of = {image_id: split for split, ids in source.splits().items() for image_id in ids}
     ids = source.all_ids()
     fixations = fixations_of(source, attention)
 
-    def row(id: str) -> dict[str, object]:
-        return {"id": id} | against(maps.load(saliency / f"{id}.png"), attention, id, fixations)
+    def row(image_id: str) -> dict[str, object]:
+        return {"id": image_id} | against(maps.load(saliency / f"{image_id}.png"), attention, image_id, fixations)
 
     rows = mapped(lambda: row, ids)
     table = pd.DataFrame(tqdm(rows, desc="agreement", total=len(ids), unit="image", mininterval=1))
@@ -174,8 +176,8 @@ def _centre(height: int, width: int) -> tuple[Tensor, Tensor]:
     return middle, metrics.top(middle, metrics.TOP)
 
 
-def _batch(map: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(map))[None]
+def _batch(heatmap: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(heatmap))[None]
 
 
 def _named(**scores: Tensor) -> dict[str, float]:

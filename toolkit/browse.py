@@ -81,10 +81,10 @@ def build(
         (out / "fields" / field).mkdir(parents=True)
     rows = agreement.merge(selection[["id", "selected", "reason"]], how="left", on="id").sort_values("id")
     changed = [
-        (name, tree, id)
+        (name, tree, image_id)
         for name, tree in variants.items()
-        for id in rows["id"]
-        if _differs(tree.image(id), source.image(id))
+        for image_id in rows["id"]
+        if _differs(tree.image(image_id), source.image(image_id))
     ]
     scores = [name for name in SCORES if name in agreement]
     found = {f"prediction_{name}": (frame, frame.groupby("id").indices) for name, frame in predictions.items()}
@@ -102,8 +102,8 @@ def build(
                 if tested:
                     sample[field] = _predicted(fo, sample, frame.iloc[indices.get(row["id"], [])])
             yield sample
-        for name, tree, id in changed:
-            sample = voc_sample(fo, tree, id, name)
+        for name, tree, image_id in changed:
+            sample = voc_sample(fo, tree, image_id, name)
             sample.tags = [f"variant:{name}"]
             yield sample
 
@@ -153,9 +153,9 @@ def open_app(dataset: "fiftyone.Dataset", port: int) -> tuple[str, subprocess.Po
     return app.address(dataset.name, port), server
 
 
-def voc_sample(fo: ModuleType, tree: Tree, id: str, variant: str) -> "fiftyone.Sample":
+def voc_sample(fo: ModuleType, tree: Tree, image_id: str, variant: str) -> "fiftyone.Sample":
     """An image of a VOC tree and its objects."""
-    path = tree.image(id)
+    path = tree.image(image_id)
     with Image.open(path) as image:
         width, height = image.size
         bands = len(image.getbands())
@@ -164,7 +164,7 @@ def voc_sample(fo: ModuleType, tree: Tree, id: str, variant: str) -> "fiftyone.S
         fo.Detection(
             label=o.name, bounding_box=_relative(o.box, width, height), difficult=o.difficult, truncated=o.truncated
         )
-        for o in voc.read(tree.annotation(id)).objects
+        for o in voc.read(tree.annotation(image_id)).objects
     ]
     return fo.Sample(
         filepath=str(path.absolute()),
@@ -193,8 +193,8 @@ def _heatmap(
     """The stored map at the image's size and in 8 bits, which is what the App draws."""
     if not stored.exists():
         return None
-    map = maps.scale(maps.load(stored), sample.metadata.height, sample.metadata.width)
-    write(out / "fields" / place.name / stored.name, png(np.rint(255 * map).astype(np.uint8)))
+    heatmap = maps.scale(maps.load(stored), sample.metadata.height, sample.metadata.width)
+    write(out / "fields" / place.name / stored.name, png(np.rint(255 * heatmap).astype(np.uint8)))
     return fo.Heatmap(map_path=str(place / stored.name))
 
 

@@ -267,7 +267,7 @@ def preset(
 def export(
     name: Name,
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
-    format: Annotated[str, typer.Option(help="voc | coco | yolo")] = "voc",
+    layout: Annotated[str, typer.Option("--format", help="voc | coco | yolo")] = "voc",
 ) -> None:
     """Copy a variant out of the repository, for other tools.
 
@@ -275,8 +275,8 @@ def export(
     """
     from toolkit.export import export
 
-    export(DATASETS / "variants" / name, folder, format, _params().data.classes)
-    typer.echo(f"{name} as {format} is in {folder}; what the rule changed is PNG data under the images' own .jpg names")
+    export(DATASETS / "variants" / name, folder, layout, _params().data.classes)
+    typer.echo(f"{name} as {layout} is in {folder}; what the rule changed is PNG data under the images' own .jpg names")
 
 
 @app.command(rich_help_panel=AROUND)

@@ -9,38 +9,38 @@ from toolkit.errors import BadInput, Problem
 from toolkit.files import new_folder, write
 from toolkit.voc import Tree
 
-FORMATS = ("voc", "coco", "yolo")
+LAYOUTS = ("voc", "coco", "yolo")
 
 
-def export(variant: Path, folder: Path, format: str, classes: Sequence[str]) -> None:
+def export(variant: Path, folder: Path, layout: str, classes: Sequence[str]) -> None:
     """Write the variant as a plain copy (`voc`) or through FiftyOne's exporters (`coco`, `yolo`), a folder a split."""
     if not (variant / "variant.json").exists():
         raise BadInput(Problem(str(variant), "is not a variant", "`dvc repro` makes it, `dvc pull` fetches it"))
     if folder.exists():
         raise BadInput(Problem(str(folder), "exists already", "name a folder that does not: nothing is overwritten"))
-    if format not in FORMATS:
-        raise BadInput(Problem("--format", f"knows no {format!r}", f"choose one of: {', '.join(FORMATS)}"))
+    if layout not in LAYOUTS:
+        raise BadInput(Problem("--format", f"knows no {layout!r}", f"choose one of: {', '.join(LAYOUTS)}"))
     with new_folder(folder) as out:
-        if format == "voc":
+        if layout == "voc":
             shutil.copytree(variant, out, dirs_exist_ok=True)
         else:
-            _through_fiftyone(Tree(variant), out, format, list(classes))
+            _through_fiftyone(Tree(variant), out, layout, list(classes))
 
 
-def _through_fiftyone(variant: Tree, out: Path, format: str, classes: list[str]) -> None:
+def _through_fiftyone(variant: Tree, out: Path, layout: str, classes: list[str]) -> None:
     fo = connect()
     from toolkit.browse import voc_sample
 
-    kind = {"coco": fo.types.COCODetectionDataset, "yolo": fo.types.YOLOv5Dataset}[format]
+    kind = {"coco": fo.types.COCODetectionDataset, "yolo": fo.types.YOLOv5Dataset}[layout]
     for split, ids in variant.splits().items():
         dataset = fo.Dataset()
         try:
-            dataset.add_samples((voc_sample(fo, variant, id, "source") for id in ids), num_samples=len(ids))
-            where = out if format == "yolo" else out / split
-            options = {"split": split, "include_path": False} if format == "yolo" else {}  # its path is still temporary
+            dataset.add_samples((voc_sample(fo, variant, image_id, "source") for image_id in ids), num_samples=len(ids))
+            where = out if layout == "yolo" else out / split
+            options = {"split": split, "include_path": False} if layout == "yolo" else {}  # its path is still temporary
             dataset.export(str(where), kind, label_field="ground_truth", classes=classes, **options)
         finally:
             dataset.delete()
-    if format == "yolo" and "val" not in variant.splits():  # YOLO trains with nothing without one
+    if layout == "yolo" and "val" not in variant.splits():  # YOLO trains with nothing without one
         config = out / "dataset.yaml"
         write(config, f"{config.read_text().rstrip()}\nval: ./images/test/\n")

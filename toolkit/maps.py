@@ -30,14 +30,14 @@ def normalise(values: np.ndarray) -> np.ndarray:
     return (grid / LEVELS).astype(np.float32)
 
 
-def scale(map: np.ndarray, height: int, width: int) -> np.ndarray:
+def scale(heatmap: np.ndarray, height: int, width: int) -> np.ndarray:
     """The map at another size (bilinear), normalised again."""
-    if map.shape == (height, width):
-        return map
-    return normalise(cv2.resize(map, (width, height), interpolation=cv2.INTER_LINEAR))
+    if heatmap.shape == (height, width):
+        return heatmap
+    return normalise(cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def top(map: np.ndarray, fraction: float) -> np.ndarray:
+def top(heatmap: np.ndarray, fraction: float) -> np.ndarray:
     """How much of each pixel belongs to the map's highest `fraction`, [H, W] float64 in 0..1.
 
     1 above the cut, and the same share for each pixel that ties at it, so that they sum to round(fraction * H * W): of
@@ -45,11 +45,11 @@ def top(map: np.ndarray, fraction: float) -> np.ndarray:
     measure where they lie. Pixels at the map's minimum never count, so a map with few values above it has a smaller
     top, and a constant map none.
     """
-    most = round(fraction * map.size)
+    most = round(fraction * heatmap.size)
     if most == 0:
-        return np.zeros(map.shape)
-    cut = np.partition(map, map.size - most, axis=None)[map.size - most]
-    above, tied = map > cut, (map == cut) & (cut > map.min())
+        return np.zeros(heatmap.shape)
+    cut = np.partition(heatmap, heatmap.size - most, axis=None)[heatmap.size - most]
+    above, tied = heatmap > cut, (heatmap == cut) & (cut > heatmap.min())
     return above + tied * ((most - above.sum()) / max(tied.sum(), 1))
 
 
@@ -58,9 +58,9 @@ def known(path: Path) -> bool:
     return path.exists() and bool(np.ptp(load(path)) > 0)
 
 
-def encode(map: np.ndarray) -> bytes:
+def encode(heatmap: np.ndarray) -> bytes:
     """The map as 16-bit grey PNG, without loss."""
-    return png(np.rint(map.astype(np.float64) * LEVELS).astype(np.uint16))
+    return png(np.rint(heatmap.astype(np.float64) * LEVELS).astype(np.uint16))
 
 
 def load(path: Path) -> np.ndarray:

@@ -18,79 +18,79 @@ TOP = 0.10  # the share of pixels that the IoU compares
 EPSILON = 2.2204e-16  # the benchmark's regularisation of the KL divergence
 
 
-def mae(map: Tensor, truth: Tensor) -> Tensor:
+def mae(heatmap: Tensor, truth: Tensor) -> Tensor:
     """Mean absolute error of two maps in 0..1: 0 (equal) to 1.
 
     By chance: `chance_mae`. A nearly empty map scores well against a sparse truth.
     """
-    _check(map, truth)
-    return (map.double() - truth).abs().mean((1, 2))
+    _check(heatmap, truth)
+    return (heatmap.double() - truth).abs().mean((1, 2))
 
 
-def iou(map: Tensor, truth: Tensor, fraction: float = TOP) -> Tensor:
+def iou(heatmap: Tensor, truth: Tensor, fraction: float = TOP) -> Tensor:
     """Intersection over union of the two tops, 0 to 1; 0 where both are constant and so have none.
 
     Pixels that tie at a top's cut belong to it in part (see `top`): it is Jaccard's index (1901) of two sets where none
     tie, else the weighted one. By chance: `chance_iou`.
     """
-    return overlap(top(map, fraction), top(truth, fraction))
+    return overlap(top(heatmap, fraction), top(truth, fraction))
 
 
-def cc(map: Tensor, truth: Tensor) -> Tensor:
+def cc(heatmap: Tensor, truth: Tensor) -> Tensor:
     """Pearson's correlation of the pixels, -1 to 1, 0 by chance; 0 where either is constant (Le Meur et al. 2007)."""
-    _check(map, truth)
-    return (_standard(map) * _standard(truth)).mean((1, 2))
+    _check(heatmap, truth)
+    return (_standard(heatmap) * _standard(truth)).mean((1, 2))
 
 
-def sim(map: Tensor, truth: Tensor) -> Tensor:
+def sim(heatmap: Tensor, truth: Tensor) -> Tensor:
     """Similarity, the sum of the two densities' minima: 0 (disjoint) to 1 (equal) (Judd et al. 2012).
 
     An empty map counts as the uniform density, an empty truth gives NaN. Chance has no one value: compare with an empty
     map and with the centre bias.
     """
-    _check(map, truth)
-    return torch.minimum(_predicted(map), _density(truth)).sum((1, 2))
+    _check(heatmap, truth)
+    return torch.minimum(_predicted(heatmap), _density(truth)).sum((1, 2))
 
 
-def kl(map: Tensor, truth: Tensor) -> Tensor:
+def kl(heatmap: Tensor, truth: Tensor) -> Tensor:
     """Kullback-Leibler divergence KL(truth || map) in nats: 0 (equal) to 36 (a map that is 0 where the truth is not).
 
     Sum of q log(EPSILON + q / (p + EPSILON)) over the pixels' densities p of the map, q of the truth: the Tübingen/MIT
     benchmark's regularisation (pysaliency's MIT_KLDiv). Empty maps and chance as for `sim`.
     """
-    _check(map, truth)
+    _check(heatmap, truth)
     q = _density(truth)
-    return (q * (EPSILON + q / (_predicted(map) + EPSILON)).log()).sum((1, 2))
+    return (q * (EPSILON + q / (_predicted(heatmap) + EPSILON)).log()).sum((1, 2))
 
 
-def nss(map: Tensor, fixations: Tensor) -> Tensor:
+def nss(heatmap: Tensor, fixations: Tensor) -> Tensor:
     """Normalised scanpath saliency: the map's mean z-score where people fixated (Peters et al. 2005).
 
     Unbounded, 0 by chance. `fixations` counts, in integers, how many fell on each pixel; NaN where there is none, 0
     where the map is constant.
     """
-    _check(map, fixations)
+    _check(heatmap, fixations)
     weights = _counted(fixations)
-    return (_standard(map) * weights).sum((1, 2)) / weights.sum((1, 2))
+    return (_standard(heatmap) * weights).sum((1, 2)) / weights.sum((1, 2))
 
 
-def auc_judd(map: Tensor, fixations: Tensor) -> Tensor:
+def auc_judd(heatmap: Tensor, fixations: Tensor) -> Tensor:
     """Area under the ROC curve that tells fixations from all of the image's pixels, 0 to 1, 0.5 by chance.
 
     The share of pixels below a fixated one, ties half, mean over fixations; pixels fixated themselves are among the
     negatives (Judd et al. 2009; pysaliency's AUC with uniform nonfixations). A constant map scores 0.5, the centre bias
     far more. NaN without fixations.
     """
-    return _auc(map, fixations, torch.ones_like(map[:1], dtype=torch.int64))
+    return _auc(heatmap, fixations, torch.ones_like(heatmap[:1], dtype=torch.int64))
 
 
-def shuffled_auc(map: Tensor, fixations: Tensor, others: Tensor) -> Tensor:
+def shuffled_auc(heatmap: Tensor, fixations: Tensor, others: Tensor) -> Tensor:
     """Area under the ROC curve that tells this image's fixations from those of other images; 0 to 1, 0.5 by chance.
 
     `others` counts these, [B, H, W] or [H, W]. As they share the centre bias, it earns nothing (Tatler et al. 2005;
     Zhang et al. 2008). Ties count half; NaN where either has no fixation.
     """
-    return _auc(map, fixations, others if others.ndim == 3 else others[None])
+    return _auc(heatmap, fixations, others if others.ndim == 3 else others[None])
 
 
 def information_gain(log_density: Tensor, fixations: Tensor, baseline: Tensor) -> Tensor:
@@ -109,33 +109,33 @@ def information_gain(log_density: Tensor, fixations: Tensor, baseline: Tensor) -
     return gain.where(weights > 0, 0).sum((1, 2)) / weights.sum((1, 2)) / math.log(2)
 
 
-def chance_mae(map: Tensor, truth: Tensor) -> Tensor:
+def chance_mae(heatmap: Tensor, truth: Tensor) -> Tensor:
     """The MAE expected of the map's own values at random places: the mean |a - b| over all pairs of pixels.
 
     Exact, by counting on the 16-bit grid of `toolkit.maps`: a step from one level to the next is part of |a - b| for
     each pair that has one value below it and one above. ValueError where a value is not on the grid.
     """
-    _check(map, truth)
-    a, b = _distribution(map), _distribution(truth)
+    _check(heatmap, truth)
+    a, b = _distribution(heatmap), _distribution(truth)
     return (a * (1 - b) + b * (1 - a)).sum(1) / LEVELS
 
 
-def chance_iou(map: Tensor, truth: Tensor, fraction: float = TOP) -> Tensor:
+def chance_iou(heatmap: Tensor, truth: Tensor, fraction: float = TOP) -> Tensor:
     """The IoU expected of two tops of these shares at random places: 0.053 for two of 10 %; see `chance_overlap`."""
-    return chance_overlap(top(map, fraction), top(truth, fraction))
+    return chance_overlap(top(heatmap, fraction), top(truth, fraction))
 
 
-def top(map: Tensor, fraction: float) -> Tensor:
+def top(heatmap: Tensor, fraction: float) -> Tensor:
     """How much of each pixel belongs to the top of each map, [B, H, W] float64 in 0..1: as `toolkit.maps.top` says."""
-    _check(map)
-    flat = map.flatten(1)
+    _check(heatmap)
+    flat = heatmap.flatten(1)
     most = round(fraction * flat.shape[1])
     if most == 0:
-        return torch.zeros_like(map, dtype=torch.float64)
+        return torch.zeros_like(heatmap, dtype=torch.float64)
     cut = flat.topk(most, dim=1, sorted=False).values.amin(1, keepdim=True)
     above, tied = flat > cut, (flat == cut) & (cut > flat.amin(1, keepdim=True))
     room = most - above.sum(1, keepdim=True).double()
-    return (above + tied * (room / tied.sum(1, keepdim=True).clamp(min=1))).view_as(map)
+    return (above + tied * (room / tied.sum(1, keepdim=True).clamp(min=1))).view_as(heatmap)
 
 
 def overlap(top: Tensor, truth: Tensor) -> Tensor:
@@ -174,11 +174,11 @@ def _levels(top: Tensor) -> tuple[Tensor, Tensor]:
     return values, counts.double() / flat.shape[1]
 
 
-def _auc(map: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+def _auc(heatmap: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
     """The share of negatives below a positive, ties half, mean over the positives; both are counts."""
-    _check(map, positives)
-    _check_size(map, negatives)
-    flat = map.flatten(1)
+    _check(heatmap, positives)
+    _check_size(heatmap, negatives)
+    flat = heatmap.flatten(1)
     won, lost = _counted(positives).flatten(1), _counted(negatives).flatten(1)
     # only pixels that count in some image of the batch; the positives are sorted, for they are few
     at, among = won.any(0), lost.any(0)
@@ -191,31 +191,31 @@ def _auc(map: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
     return (beaten * lost).sum(1) / (below[:, -1] * lost.sum(1))
 
 
-def _standard(map: Tensor) -> Tensor:
+def _standard(heatmap: Tensor) -> Tensor:
     """Each map's z-scores, float64; 0 where it is constant, which rounding would hide from its standard deviation."""
-    values = map.double()
+    values = heatmap.double()
     z = (values - values.mean((1, 2), keepdim=True)) / values.std((1, 2), correction=0, keepdim=True)
-    return z.where(map.amax((1, 2), keepdim=True) > map.amin((1, 2), keepdim=True), 0)
+    return z.where(heatmap.amax((1, 2), keepdim=True) > heatmap.amin((1, 2), keepdim=True), 0)
 
 
-def _density(map: Tensor) -> Tensor:
+def _density(heatmap: Tensor) -> Tensor:
     """Each map's share of its sum at every pixel, float64; NaN where the map is empty."""
-    if map.amin() < 0:
+    if heatmap.amin() < 0:
         raise ValueError("a density has no negative values")
-    return map / map.sum((1, 2), keepdim=True, dtype=torch.float64)
+    return heatmap / heatmap.sum((1, 2), keepdim=True, dtype=torch.float64)
 
 
-def _predicted(map: Tensor) -> Tensor:
+def _predicted(heatmap: Tensor) -> Tensor:
     """The density that a map predicts: an empty one says nothing, so that every pixel is as likely."""
-    return _density(map).nan_to_num(1 / map[0].numel())
+    return _density(heatmap).nan_to_num(1 / heatmap[0].numel())
 
 
-def _distribution(map: Tensor) -> Tensor:
+def _distribution(heatmap: Tensor) -> Tensor:
     """The share of each map's pixels at or below each level of the 16-bit grid but the last, [B, LEVELS] float64."""
-    levels = (map.double() * LEVELS).round().long().flatten(1)
-    if not torch.equal((levels.double() / LEVELS).float().view_as(map), map.float()):
+    levels = (heatmap.double() * LEVELS).round().long().flatten(1)
+    if not torch.equal((levels.double() / LEVELS).float().view_as(heatmap), heatmap.float()):
         raise ValueError("values are off the 16-bit grid: see toolkit.maps.normalise")
-    counts = torch.zeros(len(map), LEVELS + 1, dtype=torch.int64, device=map.device)
+    counts = torch.zeros(len(heatmap), LEVELS + 1, dtype=torch.int64, device=heatmap.device)
     return counts.scatter_add(1, levels, torch.ones_like(levels)).cumsum(1)[:, :-1].double() / levels.shape[1]
 
 
@@ -226,13 +226,18 @@ def _counted(fixations: Tensor) -> Tensor:
     return fixations.double()
 
 
-def _check(map: Tensor, *truths: Tensor) -> None:
-    for given in (map, *truths):
-        _check_size(map, given)
+def _check(heatmap: Tensor, *truths: Tensor) -> None:
+    for given in (heatmap, *truths):
+        _check_size(heatmap, given)
         if not given.sum().isfinite():  # one number to look at
             raise ValueError("a map must be finite")
 
 
-def _check_size(map: Tensor, truth: Tensor) -> None:
-    if map.ndim != 3 or truth.ndim != 3 or map.shape[1:] != truth.shape[1:] or len(truth) not in (1, len(map)):
-        raise ValueError(f"expected [B, H, W] of one size: {tuple(map.shape)} and {tuple(truth.shape)}")
+def _check_size(heatmap: Tensor, truth: Tensor) -> None:
+    if (
+        heatmap.ndim != 3
+        or truth.ndim != 3
+        or heatmap.shape[1:] != truth.shape[1:]
+        or len(truth) not in (1, len(heatmap))
+    ):
+        raise ValueError(f"expected [B, H, W] of one size: {tuple(heatmap.shape)} and {tuple(truth.shape)}")

@@ -53,19 +53,19 @@ class Tree:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
-    def image(self, id: str) -> Path:
-        return self.root / "JPEGImages" / f"{id}.jpg"
+    def image(self, image_id: str) -> Path:
+        return self.root / "JPEGImages" / f"{image_id}.jpg"
 
-    def annotation(self, id: str) -> Path:
-        return self.root / "Annotations" / f"{id}.xml"
+    def annotation(self, image_id: str) -> Path:
+        return self.root / "Annotations" / f"{image_id}.xml"
 
-    def attention(self, id: str) -> Path:
+    def attention(self, image_id: str) -> Path:
         """Where people look, where that is known."""
-        return self.root / "Attention" / f"{id}.png"
+        return self.root / "Attention" / f"{image_id}.png"
 
-    def mask(self, id: str) -> Path:
+    def mask(self, image_id: str) -> Path:
         """The sample's object and cue pixels."""
-        return self.root / "Masks" / f"{id}.png"
+        return self.root / "Masks" / f"{image_id}.png"
 
     def split(self, name: str) -> Path:
         return self.root / "ImageSets" / "Main" / f"{name}.txt"
@@ -80,12 +80,12 @@ class Tree:
 
     def all_ids(self) -> list[str]:
         """Every id of every split, once, sorted."""
-        return sorted({id for ids in self.splits().values() for id in ids})
+        return sorted({image_id for ids in self.splits().values() for image_id in ids})
 
 
-def safe_id(id: str) -> bool:
+def safe_id(image_id: str) -> bool:
     """Whether an id is a plain file name, so that no path made of it leaves its folder."""
-    return _SAFE_ID.fullmatch(id) is not None
+    return _SAFE_ID.fullmatch(image_id) is not None
 
 
 def read_ids(path: Path) -> list[str]:
@@ -103,7 +103,7 @@ def read_ids(path: Path) -> list[str]:
 
 def write_ids(path: Path, ids: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{id}\n" for id in ids), "utf-8")
+    path.write_text("".join(f"{image_id}\n" for image_id in ids), "utf-8")
 
 
 def parse(xml: bytes, file: str) -> Annotation:

@@ -85,10 +85,10 @@ def evaluate(
     per_class = np.array([voc_precision(ranking, once) for ranking in voc])
     values = (*coco_map(truths, found, len(classes)), float(_class_mean(per_class)[0, 0]))
     centred = [_centred(value, some) for value, some in zip(values, np.concatenate(samples, axis=1), strict=True)]
-    map50, map, map50_voc = (_estimate(value, some) for value, some in zip(values, centred, strict=True))
+    map50, heatmap, map50_voc = (_estimate(value, some) for value, some in zip(values, centred, strict=True))
     return Detection(
         map50=map50,
-        map=map,
+        map=heatmap,
         map50_voc=map50_voc,
         samples=dict(zip(("map50", "map", "map50_voc"), centred, strict=True)),
         per_class={n: float(ap) for n, ap in zip(classes, per_class[:, 0, 0], strict=True) if not np.isnan(ap)},
@@ -102,8 +102,8 @@ def coco_map(truths: Sequence[Truth], found: Sequence[Detections], classes: int)
             "images": [{"id": i, "width": t.width, "height": t.height} for i, t in enumerate(truths, 1)],
             "categories": [{"id": c, "name": str(c)} for c in range(classes)],
             "annotations": [
-                {"id": id, "iscrowd": 0, "area": entry["bbox"][2] * entry["bbox"][3], **entry}
-                for id, entry in enumerate(_coco_entries(truths), 1)
+                {"id": image_id, "iscrowd": 0, "area": entry["bbox"][2] * entry["bbox"][3], **entry}
+                for image_id, entry in enumerate(_coco_entries(truths), 1)
             ],
         }
     )
@@ -111,8 +111,8 @@ def coco_map(truths: Sequence[Truth], found: Sequence[Detections], classes: int)
     boxes = [{**entry, "score": score} for entry, score in zip(_coco_entries(found), scores, strict=True)]
     result = COCOeval_faster(truth, truth.loadRes(boxes), "bbox")
     result.run()
-    map, map50 = (float(v) if v >= 0 else np.nan for v in result.stats[:2])  # it says -1 where there is no object
-    return map50, map
+    heatmap, map50 = (float(v) if v >= 0 else np.nan for v in result.stats[:2])  # it says -1 where there is no object
+    return map50, heatmap
 
 
 def _coco_entries(images: Sequence[Truth | Detections]) -> list[dict]:

@@ -28,8 +28,10 @@ class Detections(Dataset[tuple[Tensor, Target]]):
 
     def __getitem__(self, view: tuple[int, bool]) -> tuple[Tensor, Target]:
         number, flip = view
-        id = self.ids[number]
-        return as_target(read_image(self.tree.image(id)), voc.read(self.tree.annotation(id)), self.classes, flip)
+        image_id = self.ids[number]
+        return as_target(
+            read_image(self.tree.image(image_id)), voc.read(self.tree.annotation(image_id)), self.classes, flip
+        )
 
 
 def as_target(image: np.ndarray, annotation: Annotation, classes: Sequence[str], flip: bool) -> tuple[Tensor, Target]:

@@ -89,20 +89,22 @@ def run(model: FasterRCNN, source: Tree, attention: Path, split: str, params: Pa
     fixations = agreement.fixations_of(source, attention) if plain else None
 
     def judged(seen: tuple[str, tuple[Detections, np.ndarray]]) -> tuple[str, Detections, dict[str, object]]:
-        id, (one, map) = seen
+        image_id, (one, heatmap) = seen
         if kept:
-            write(kept / f"{id}.png", maps.encode(map))
-        scores = agreement.against(map, attention, id, fixations) if plain else on_cue(map, source, id)
-        return id, one, {"id": id} | scores
+            write(kept / f"{image_id}.png", maps.encode(heatmap))
+        scores = (
+            agreement.against(heatmap, attention, image_id, fixations) if plain else on_cue(heatmap, source, image_id)
+        )
+        return image_id, one, {"id": image_id} | scores
 
     found, rows = {}, {}
     looking = saliency.through(model, partial(examine, params=params), source, ids, ids, params.saliency.batch)
     judging = mapped(lambda: judged, looking)  # an image a thread: another number of them would sum in another order
-    for id, one, row in tqdm(judging, desc=split, total=len(ids), unit="image", mininterval=1):
-        found[id], rows[id] = one, row
-    truths, in_order = [truth_of(source, id, classes) for id in ids], [found[id] for id in ids]
+    for image_id, one, row in tqdm(judging, desc=split, total=len(ids), unit="image", mininterval=1):
+        found[image_id], rows[image_id] = one, row
+    truths, in_order = [truth_of(source, image_id, classes) for image_id in ids], [found[image_id] for image_id in ids]
     detection = average_precision.evaluate(truths, in_order, classes, params.evaluate.resamples, params.evaluate.seed)
-    return Run(detection, pd.DataFrame([rows[id] for id in ids]), in_order)
+    return Run(detection, pd.DataFrame([rows[image_id] for image_id in ids]), in_order)
 
 
 def examine(model: FasterRCNN, images: Sequence[Tensor], params: Params) -> list[tuple[Detections, np.ndarray]]:
@@ -114,12 +116,14 @@ def examine(model: FasterRCNN, images: Sequence[Tensor], params: Params) -> list
     else:
         seen = look(model, images, layer)
     keys = ("boxes", "labels", "scores")
-    return [(Detections(*(one[key].cpu().numpy() - (key == "labels") for key in keys)), map) for one, map in seen]
+    return [
+        (Detections(*(one[key].cpu().numpy() - (key == "labels") for key in keys)), heatmap) for one, heatmap in seen
+    ]
 
 
-def truth_of(source: Tree, id: str, classes: Sequence[str]) -> Truth:
+def truth_of(source: Tree, image_id: str, classes: Sequence[str]) -> Truth:
     """What an image's annotation says."""
-    known = voc.read(source.annotation(id))
+    known = voc.read(source.annotation(image_id))
     return Truth(
         boxes=np.array([o.box for o in known.objects], np.float64).reshape(-1, 4),
         classes=np.array([classes.index(o.name) for o in known.objects], np.int64),
@@ -129,12 +133,12 @@ def truth_of(source: Tree, id: str, classes: Sequence[str]) -> Truth:
     )
 
 
-def on_cue(map: np.ndarray, source: Tree, id: str) -> dict[str, object]:
+def on_cue(heatmap: np.ndarray, source: Tree, image_id: str) -> dict[str, object]:
     """The share of the most salient pixels that lie on the sample's cue, and the cue's share of the image (chance)."""
-    mask = read_mask(source, id)
+    mask = read_mask(source, image_id)
     if mask is None:
         return {}
-    top = maps.top(maps.scale(map, *mask.shape), TOP)
+    top = maps.top(maps.scale(heatmap, *mask.shape), TOP)
     cue = mask == CUE
     return {"on_cue": float(top[cue].sum() / top.sum()) if top.any() else 0.0, "cue_area": float(cue.mean())}
 
@@ -194,9 +198,9 @@ def listed(ids: Sequence[str], found: Sequence[Detections], classes: Sequence[st
     """The predictions as a table: a row a box, in pixels."""
     tables = [
         pd.DataFrame(one.boxes, columns=["x0", "y0", "x1", "y1"]).assign(
-            id=id, label=[classes[c] for c in one.classes], score=one.scores
+            id=image_id, label=[classes[c] for c in one.classes], score=one.scores
         )
-        for id, one in zip(ids, found, strict=True)
+        for image_id, one in zip(ids, found, strict=True)
     ]
     table = pd.concat(tables, ignore_index=True)
     return table[table["score"] >= SHOWN][["id", "label", "x0", "y0", "x1", "y1", "score"]].reset_index(drop=True)

@@ -54,11 +54,11 @@ def views(recording: Recording) -> list[View]:
     return [view for view in seen if view.counts.any()]
 
 
-def _view(store: Store, id: str, viewing: Viewing) -> View:
+def _view(store: Store, image_id: str, viewing: Viewing) -> View:
     made_of = sha256(viewing.image), arithmetic()
     path = store.get(*made_of, make=lambda: _features(viewing.image), suffix=".safetensors")
     cells = load_file(path)["0"].shape[-2:]
-    return View(id, path, torch.from_numpy(recordings.counts(viewing, *cells)))
+    return View(image_id, path, torch.from_numpy(recordings.counts(viewing, *cells)))
 
 
 def _features(image: Path) -> bytes:

@@ -108,19 +108,19 @@ def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.Data
     width = likeliest_width(bench)
 
     def one(item: tuple[int, str]) -> pd.DataFrame:
-        number, id = item
-        viewing = viewings[id]
+        number, image_id = item
+        viewing = viewings[image_id]
         height, across, degree = grid(viewing)
         counts = recordings.counts(viewing, height, across)
         if not counts.any():
             return pd.DataFrame()
         centre, others = bench.centre_bias(number, height, across), bench.elsewhere(number, height, across)
-        given = {"uniform": np.ones((1, 1)), **predict(id, viewing)}
+        given = {"uniform": np.ones((1, 1)), **predict(image_id, viewing)}
         scaled = np.stack([*(even(density, height, across) for density in given.values()), centre])
         scores = at_fixations(scaled, counts[None], centre, others)
         scores |= against_map(scaled, recordings.density(counts, degree))
         rows = pd.DataFrame({"predictor": [*given, "its centre bias"]} | {n: s.numpy() for n, s in scores.items()})
-        return pd.concat([rows, people(viewing, centre, others, width)]).assign(id=id)
+        return pd.concat([rows, people(viewing, centre, others, width)]).assign(id=image_id)
 
     items = list(enumerate(viewings))
     rows = mapped(lambda: one, items)
@@ -237,14 +237,14 @@ def evaluate(folders: Sequence[Path], out: Path) -> str:
     return "\n".join(pages)
 
 
-def _predict(anew: dict[str, Callable[[], Densities]] | None, id: str, viewing: Viewing) -> Densities:
+def _predict(anew: dict[str, Callable[[], Densities]] | None, image_id: str, viewing: Viewing) -> Densities:
     image = read_image(viewing.image)
     left = {"gaze_lite0"} if anew else set()
     left |= {"centre"}  # its recording's own is a better one
     left |= set() if deepgaze.WEIGHTS.exists() else {"deepgaze2e"}
     names = [name for name in attention.PREDICTORS if name not in left]
     given = {name: attention.predictor(name)(image) for name in names}
-    return given | (anew[id]() if anew and id in anew else {})
+    return given | (anew[image_id]() if anew and image_id in anew else {})
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,9 +17,9 @@ from toolkit.voc import Tree
 OPACITY = 0.55
 
 
-def overlay(image: np.ndarray, map: np.ndarray) -> np.ndarray:
+def overlay(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     """The map [h, w] in colours over the image [H, W, 3] uint8; where it is 0 the image shows through darker."""
-    scaled = maps.scale(map, *image.shape[:2])
+    scaled = maps.scale(heatmap, *image.shape[:2])
     colours = matplotlib.colormaps["inferno"](scaled)[..., :3] * 255
     return np.rint((1 - OPACITY) * image + OPACITY * colours).astype(np.uint8)
 
@@ -41,18 +41,20 @@ def sheet(rows: Sequence[Mapping[str, np.ndarray]], path: Path, names: Sequence[
 
 
 def variant_row(
-    source: Tree, attention: Path, saliency: Path, variants: Mapping[str, Tree], id: str
+    source: Tree, attention: Path, saliency: Path, variants: Mapping[str, Tree], image_id: str
 ) -> dict[str, np.ndarray]:
     """One train image on its way: itself with its boxes, attention, saliency, and what each variant made of it."""
-    image = read_image(source.image(id))
-    human = attention / "human" / f"{id}.png"
-    looked = human if human.exists() else attention / "gaze" / f"{id}.png"
+    image = read_image(source.image(image_id))
+    human = attention / "human" / f"{image_id}.png"
+    looked = human if human.exists() else attention / "gaze" / f"{image_id}.png"
     row = {
-        "image": boxed(image, source.annotation(id)),
+        "image": boxed(image, source.annotation(image_id)),
         f"attention ({looked.parent.name})": overlay(image, maps.load(looked)),
-        "saliency": overlay(image, maps.load(saliency / f"{id}.png")),
+        "saliency": overlay(image, maps.load(saliency / f"{image_id}.png")),
     }
-    return row | {name: boxed(read_image(tree.image(id)), tree.annotation(id)) for name, tree in variants.items()}
+    return row | {
+        name: boxed(read_image(tree.image(image_id)), tree.annotation(image_id)) for name, tree in variants.items()
+    }
 
 
 def boxed(image: np.ndarray, annotation: Path) -> np.ndarray:

@@ -252,8 +252,8 @@ def overlays(datasets: Path, variants: Sequence[str], out: Path) -> None:
     trees = {name: Tree(datasets / "variants" / name) for name in variants if name != "none"}
     ranked = pd.read_parquet(datasets / "selection.parquet").dropna(subset="iou").sort_values(["iou", "id"])
     for name, some in {"least": ranked.head(SHOWN), "most": ranked.tail(SHOWN)}.items():
-        rows = [pictures.variant_row(source, attention, saliency, trees, id) for id in some["id"]]
-        labels = [f"{id}\nIoU {iou:.3f}" for id, iou in zip(some["id"], some["iou"], strict=True)]
+        rows = [pictures.variant_row(source, attention, saliency, trees, image_id) for image_id in some["id"]]
+        labels = [f"{image_id}\nIoU {iou:.3f}" for image_id, iou in zip(some["id"], some["iou"], strict=True)]
         pictures.sheet(rows, out / f"agreement_{name}.png", labels)
 
 

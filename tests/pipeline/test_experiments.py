@@ -15,9 +15,12 @@ from toolkit.voc import Annotation, Object, Tree, render, write_ids
 def voc_tree(root: Path) -> None:
     """Four images of a dog."""
     tree = Tree(root)
-    for id in "abcd":
-        write(tree.image(id), cv2.imencode(".jpg", np.full((40, 60, 3), 99, np.uint8))[1].tobytes())
-        write(tree.annotation(id), render(Annotation(f"{id}.jpg", 60, 40, (Object("dog", (0.0, 0.0, 9.0, 9.0)),))))
+    for image_id in "abcd":
+        write(tree.image(image_id), cv2.imencode(".jpg", np.full((40, 60, 3), 99, np.uint8))[1].tobytes())
+        write(
+            tree.annotation(image_id),
+            render(Annotation(f"{image_id}.jpg", 60, 40, (Object("dog", (0.0, 0.0, 9.0, 9.0)),))),
+        )
     write_ids(tree.split("train"), "abc")
     write_ids(tree.split("test"), "d")
 

@@ -73,8 +73,8 @@ def test_a_remote_gives_a_second_clone_everything(finished: Finished, tmp_path: 
     clone = Repository(tmp_path / "clone")
     clone.run("dvc pull")
     assert not stages_run(clone.run("dvc repro"))
-    for id in Tree(repository.root / "datasets/variants/erasing").ids("train"):
-        ours, theirs = (Tree(r.root / "datasets/variants/erasing").image(id) for r in (repository, clone))
+    for image_id in Tree(repository.root / "datasets/variants/erasing").ids("train"):
+        ours, theirs = (Tree(r.root / "datasets/variants/erasing").image(image_id) for r in (repository, clone))
         assert sha256(ours) == sha256(theirs)
 
 

@@ -29,9 +29,9 @@ def some_photographs(real: Path, root: Path) -> Tree:
     for split, count in (("train", 12), ("val", 5)):
         ids = whole.ids(split)[:count]
         voc.write_ids(few.split(split), ids)
-        for id in ids:
-            link(whole.image(id), few.image(id))
-            link(whole.annotation(id), few.annotation(id))
+        for image_id in ids:
+            link(whole.image(image_id), few.image(image_id))
+            link(whole.annotation(image_id), few.annotation(image_id))
     return few
 
 
@@ -48,11 +48,11 @@ def test_real_photographs_go_all_the_way(real: Path, tmp_path: Path) -> None:
     assert (about["train"], about["test"], about["attention"], about["skipped"]) == (12, 5, 0, [])
     selection = pd.read_parquet(datasets / "selection.parquet")
     assert set(selection["truth"]) == {"gaze"}  # nobody's own attention is known
-    for id in Tree(datasets / "source").all_ids():
-        assert 0 < maps.load(datasets / "saliency" / f"{id}.png").mean() < 1
+    for image_id in Tree(datasets / "source").all_ids():
+        assert 0 < maps.load(datasets / "saliency" / f"{image_id}.png").mean() < 1
     inpainted = Tree(datasets / "variants" / "inpainting")
-    for id in selection["id"][selection["selected"]]:
-        before, after = read_image(photographs.image(id)), read_image(inpainted.image(id))
+    for image_id in selection["id"][selection["selected"]]:
+        before, after = read_image(photographs.image(image_id)), read_image(inpainted.image(image_id))
         assert 0 < (before != after).any(axis=2).mean() < 0.03
     for arm in ("base", "none", "inpainting", "nontrivial"):
         metrics = json.loads((reports / "metrics" / f"{arm}.json").read_text())

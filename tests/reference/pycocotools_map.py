@@ -33,7 +33,7 @@ def pycocotools_map(truths: list[Truth], found: list[Detections], classes: Seque
         coco.dataset = {
             "images": [{"id": i} for i in range(len(truths))],
             "categories": [{"id": c} for c in range(len(classes))],
-            "annotations": [{"id": id, **entry} for id, entry in enumerate(entries(truths), 1)],
+            "annotations": [{"id": image_id, **entry} for image_id, entry in enumerate(entries(truths), 1)],
         }
         coco.createIndex()
         detections = [{**e, "score": float(s)} for e, s in zip(entries(found), scores, strict=True)]

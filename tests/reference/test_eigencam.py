@@ -60,9 +60,9 @@ def test_equal_up_to_sign(build: object, layer: str, size: tuple[int, int]) -> N
 @pytest.mark.parametrize("method", ["eigencam", "gradcam", "layercam", "eigengradcam"])
 def test_any_library_method_is_reached(method: str) -> None:
     torch.manual_seed(0)
-    map = library_cam(lite0.build(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", method)
-    assert map.shape == (96, 96)
-    assert 0 <= map.min() <= map.max() <= 1
+    heatmap = library_cam(lite0.build(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", method)
+    assert heatmap.shape == (96, 96)
+    assert 0 <= heatmap.min() <= heatmap.max() <= 1
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones() -> None:

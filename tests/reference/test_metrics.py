@@ -24,7 +24,7 @@ def smooth(seed: int) -> np.ndarray:
     """Maps as detectors give them, of few cells; scaled up, or cut into few levels so that most pixels tie."""
     random = np.random.default_rng(seed)
     scaled = [maps.scale(maps.normalise(random.random((3, 4)) ** 2), HEIGHT, WIDTH) for _ in range(IMAGES)]
-    return np.stack([np.rint(map * 5).astype(np.float32) / 5 if seed % 2 else map for map in scaled])
+    return np.stack([np.rint(heatmap * 5).astype(np.float32) / 5 if seed % 2 else heatmap for heatmap in scaled])
 
 
 def fixated(seed: int) -> np.ndarray:
@@ -78,9 +78,9 @@ def test_nss_equals_scipys_z_scores_at_fixations(seed: int) -> None:
 def test_aucs_equal_scikit_learns(seed: int) -> None:
     seen, counts, others = smooth(seed), fixated(seed), fixated(seed + 100)
 
-    def auc(map: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> float:
+    def auc(heatmap: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> float:
         weights = np.concatenate([positives.ravel(), negatives.ravel()])
-        return roc_auc_score(np.repeat([1, 0], map.size), np.tile(map.ravel(), 2), sample_weight=weights)
+        return roc_auc_score(np.repeat([1, 0], heatmap.size), np.tile(heatmap.ravel(), 2), sample_weight=weights)
 
     judd, shuffled = one_by_one(auc, seen, counts, np.ones_like(counts)), one_by_one(auc, seen, counts, others)
     assert scores(metrics.auc_judd, seen, counts) == pytest.approx(judd, abs=1e-12)

@@ -19,14 +19,14 @@ from toolkit.voc import Tree, write_ids
 MAPS = arrays(np.float32, (10, 12), elements=st.floats(0, 1, width=32)).map(maps.normalise)
 
 
-def independent(map: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def independent(heatmap: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """MAE, IoU and CC by numpy alone."""
-    a, b = maps.top(map, 0.1), maps.top(truth, 0.1)
-    varied = map.max() > map.min() and truth.max() > truth.min()
+    a, b = maps.top(heatmap, 0.1), maps.top(truth, 0.1)
+    varied = heatmap.max() > heatmap.min() and truth.max() > truth.min()
     return {
-        "mae": np.abs(map.astype(np.float64) - truth).mean(),
+        "mae": np.abs(heatmap.astype(np.float64) - truth).mean(),
         "iou": np.minimum(a, b).sum() / max(np.maximum(a, b).sum(), 1),
-        "cc": np.corrcoef(map.ravel(), truth.ravel())[0, 1] if varied else 0.0,
+        "cc": np.corrcoef(heatmap.ravel(), truth.ravel())[0, 1] if varied else 0.0,
     }
 
 
@@ -48,24 +48,24 @@ def source(tmp_path: Path) -> Tree:
 def looked_at(folder: Path, fixations: dict[str, np.ndarray]) -> Path:
     """An attention folder with fixations [N, 2] in pixels by image id."""
     (folder / "fixations").mkdir(parents=True)
-    for id, points in fixations.items():
-        pd.DataFrame(points, columns=["x", "y"]).to_csv(folder / "fixations" / f"{id}.csv", index=False)
+    for image_id, points in fixations.items():
+        pd.DataFrame(points, columns=["x", "y"]).to_csv(folder / "fixations" / f"{image_id}.csv", index=False)
     return folder
 
 
 @settings(deadline=None)
 @given(MAPS, MAPS)
-def test_scores_are_those_of_an_independent_computation(map: np.ndarray, truth: np.ndarray) -> None:
-    scores = agreement.compare(map, truth)
+def test_scores_are_those_of_an_independent_computation(heatmap: np.ndarray, truth: np.ndarray) -> None:
+    scores = agreement.compare(heatmap, truth)
     middle = maps.normalise(centre_bias(10, 12))
-    for name, value in independent(map, truth).items():
+    for name, value in independent(heatmap, truth).items():
         assert scores[name] == pytest.approx(value, abs=1e-7)
     for name, value in independent(middle, truth).items():
         assert scores[f"centre_{name}"] == pytest.approx(value, abs=1e-7)
     assert scores["constant_mae"] == pytest.approx(truth.mean(dtype=np.float64))
-    pairs = np.abs(map.reshape(-1, 1).astype(np.float64) - truth.reshape(1, -1))
+    pairs = np.abs(heatmap.reshape(-1, 1).astype(np.float64) - truth.reshape(1, -1))
     assert scores["chance_mae"] == pytest.approx(pairs.mean(), abs=1e-7)
-    assert scores["chance_iou"] == float(metrics.chance_iou(*(torch.from_numpy(one)[None] for one in (map, truth))))
+    assert scores["chance_iou"] == float(metrics.chance_iou(*(torch.from_numpy(one)[None] for one in (heatmap, truth))))
 
 
 def test_a_table_has_every_metric_beside_its_baselines() -> None:
@@ -116,7 +116,9 @@ def test_a_map_of_the_fixations_scores_high_and_the_opposite_low() -> None:
     there = np.random.default_rng(1).random((200, 2))
     y, x = np.mgrid[:48, :64]
     right = maps.normalise(-np.hypot(y / 48 - 0.3, x / 64 - 0.3))
-    scores, opposite = (agreement.compare_fixations(map, here, there) for map in (right, maps.normalise(-right)))
+    scores, opposite = (
+        agreement.compare_fixations(heatmap, here, there) for heatmap in (right, maps.normalise(-right))
+    )
     assert scores["nss"] > scores["centre_nss"]
     assert min(scores["auc"], scores["sauc"]) > 0.9
     assert opposite["nss"] == pytest.approx(-scores["nss"], rel=1e-3)
@@ -126,16 +128,18 @@ def test_a_map_of_the_fixations_scores_high_and_the_opposite_low() -> None:
 def test_the_shuffled_auc_compares_with_other_images_fixations_scaled_to_this_image(
     source: Tree, tmp_path: Path
 ) -> None:
-    shares = {id: np.random.default_rng(int(id)).random((20, 2)) for id in ("0", "1", "2")}
-    attention = looked_at(tmp_path, {id: xy * [90 - int(id), 60 + int(id)] for id, xy in shares.items()})
+    shares = {image_id: np.random.default_rng(int(image_id)).random((20, 2)) for image_id in ("0", "1", "2")}
+    attention = looked_at(
+        tmp_path, {image_id: xy * [90 - int(image_id), 60 + int(image_id)] for image_id, xy in shares.items()}
+    )
     fixations = agreement.fixations_of(source, attention)
-    for id in shares:
-        others = np.concatenate([points for other, points in shares.items() if other != id])
-        assert fixations.shares[id] == pytest.approx(shares[id])
-        assert np.sort(fixations.others(id), axis=0) == pytest.approx(np.sort(others, axis=0))
+    for image_id in shares:
+        others = np.concatenate([points for other, points in shares.items() if other != image_id])
+        assert fixations.shares[image_id] == pytest.approx(shares[image_id])
+        assert np.sort(fixations.others(image_id), axis=0) == pytest.approx(np.sort(others, axis=0))
     row = agreement.against(spread(), attention, "1", fixations)
-    map = maps.scale(spread(), *agreement.grid(61, 89))
-    expected = agreement.compare_fixations(map, shares["1"], np.concatenate([shares["0"], shares["2"]]))
+    heatmap = maps.scale(spread(), *agreement.grid(61, 89))
+    expected = agreement.compare_fixations(heatmap, shares["1"], np.concatenate([shares["0"], shares["2"]]))
     assert row == pytest.approx({f"human_{name}": value for name, value in expected.items()})
 
 
@@ -159,8 +163,8 @@ def test_every_table_of_fixations_that_is_none_is_named(source: Tree, tmp_path: 
 
 def test_an_image_that_nobody_fixated_has_no_score_at_fixations(source: Tree, tmp_path: Path) -> None:
     attention = looked_at(tmp_path / "attention", {"0": np.array([[40, 40]]), "1": np.zeros((0, 2))})
-    for id in source.all_ids():
-        write(tmp_path / "saliency" / f"{id}.png", maps.encode(spread()))
+    for image_id in source.all_ids():
+        write(tmp_path / "saliency" / f"{image_id}.png", maps.encode(spread()))
     write(attention / "gaze" / "2.png", maps.encode(spread()))
     table = agreement.build(source, tmp_path / "saliency", attention).set_index("id")
     assert table["split"].tolist() == ["train", "test"] * 3

@@ -57,12 +57,12 @@ def tell_what_stages_make() -> None:
         model = detectors.load(settings.detector, classes)
 
         def seen(image: np.ndarray) -> dict[str, np.ndarray]:
-            ((found, map),) = look(model, [to_tensor(image)], "backbone.body.blocks.4")
+            ((found, heatmap),) = look(model, [to_tensor(image)], "backbone.body.blocks.4")
             hole = np.zeros(image.shape[:2], bool)
             hole[30:50, 40:60] = True
             filled = deep_image_prior.fill(image, hole, 1, iterations=5)
             boxes = {name: tensor.numpy() for name, tensor in found.items()}
-            return {"scene": image, "map": map, "gaze": gaze_lite0(image), "filled": filled, **boxes}
+            return {"scene": image, "map": heatmap, "gaze": gaze_lite0(image), "filled": filled, **boxes}
 
         made = next(mapped(lambda: seen, [image]))
         data, solver = Detections(tree, tree.ids("train"), classes), settings.train.model_copy(update={"steps": 2})

@@ -52,19 +52,19 @@ def make(root: Path) -> None:
     source = Tree(root / "datasets/source")
     cue = Cue(correlation=0.5, place="near", size=0.1, ambiguous=0.0)
     cells = maps.normalise(np.repeat([[1.0, 0.0]], 8, axis=1).repeat(16, axis=0))
-    for number, id in enumerate(IDS):
-        scene = scenes.draw(id, np.random.SeedSequence(number), SIZE, cue, "correlated")
+    for number, image_id in enumerate(IDS):
+        scene = scenes.draw(image_id, np.random.SeedSequence(number), SIZE, cue, "correlated")
         jpeg = cv2.imencode(".jpg", scene.image[..., ::-1])[1].tobytes()
-        files.write(source.image(id), jpeg)
-        files.write(source.annotation(id), voc.render(scene.annotation))
-        if id != "b":
+        files.write(source.image(image_id), jpeg)
+        files.write(source.annotation(image_id), voc.render(scene.annotation))
+        if image_id != "b":
             people = maps.normalise(scenes.attention(scene.mask))
-            files.write(root / f"datasets/attention/human/{id}.png", maps.encode(people))
-        files.write(root / f"datasets/attention/gaze/{id}.png", maps.encode(cells[::-1, ::-1]))
-        files.write(root / f"datasets/saliency/{id}.png", maps.encode(cells))
+            files.write(root / f"datasets/attention/human/{image_id}.png", maps.encode(people))
+        files.write(root / f"datasets/attention/gaze/{image_id}.png", maps.encode(cells[::-1, ::-1]))
+        files.write(root / f"datasets/saliency/{image_id}.png", maps.encode(cells))
         variant = Tree(root / "datasets/variants/erasing")
-        files.write(variant.image(id), jpeg)  # a copy: the same bytes elsewhere are no change
-        files.link(source.annotation(id), variant.annotation(id))
+        files.write(variant.image(image_id), jpeg)  # a copy: the same bytes elsewhere are no change
+        files.link(source.annotation(image_id), variant.annotation(image_id))
     files.write(variant.image("a"), cv2.imencode(".jpg", np.zeros((SIZE, SIZE, 3), np.uint8))[1].tobytes())
 
 
@@ -151,14 +151,14 @@ def test_sample_of_a_train_image(root: Path, dataset: Any) -> None:
     assert (sample.selected, sample.reason, sample.variant) == (True, "low", "source")
     assert sample.human_mae == pytest.approx(0.05)
     assert sample["prediction_erasing"] is None
-    for shown, object in zip(sample.ground_truth.detections, annotation.objects, strict=True):
+    for shown, known in zip(sample.ground_truth.detections, annotation.objects, strict=True):
         x, y, w, h = (SIZE * share for share in shown.bounding_box)
-        assert (shown.label, shown.difficult, shown.truncated) == (object.name, False, False)
-        assert (x, y, x + w, y + h) == pytest.approx(object.box)
+        assert (shown.label, shown.difficult, shown.truncated) == (known.name, False, False)
+        assert (x, y, x + w, y + h) == pytest.approx(known.box)
 
 
 def test_sample_of_a_test_image(root: Path, dataset: Any) -> None:
-    found, empty = (dataset[str(root / f"datasets/source/JPEGImages/{id}.jpg")] for id in "de")
+    found, empty = (dataset[str(root / f"datasets/source/JPEGImages/{image_id}.jpg")] for image_id in "de")
     assert [(p.label, p.confidence) for p in found["prediction_erasing"].detections] == [("dog", 0.9), ("cat", 0.5)]
     assert found["prediction_erasing"].detections[1].bounding_box == [0, 0.25, 0.5, 0.75]
     assert empty["prediction_erasing"].detections == []

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.toolkit.test_browse import IDS, TRAIN, make
-from toolkit.export import FORMATS, export
+from toolkit.export import LAYOUTS, export
 from toolkit.files import write
 from toolkit.voc import VOC_CLASSES, Tree, read, write_ids
 
@@ -31,17 +31,17 @@ def variant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
         yield tree
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_export_holds_every_split_and_nothing_of_one_that_was_killed(
-    variant: Tree, tmp_path: Path, format: str, caplog: pytest.LogCaptureFixture
+    variant: Tree, tmp_path: Path, layout: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for left in ("images/train/killed.jpg", "train/data/killed.jpg", "JPEGImages/killed.jpg", "dataset.yaml"):
         write(tmp_path / ".out.partial" / left, "names: {0: killed}")
-    export(variant.root, tmp_path / "out", format, VOC_CLASSES)
-    assert {path.name for path in (tmp_path / "out").rglob("*.jpg")} == {f"{id}.jpg" for id in IDS}
+    export(variant.root, tmp_path / "out", layout, VOC_CLASSES)
+    assert {path.name for path in (tmp_path / "out").rglob("*.jpg")} == {f"{image_id}.jpg" for image_id in IDS}
     for split, ids in SPLITS.items():
-        images = (tmp_path / "out" / IMAGES[format].format(split)).iterdir()
-        assert {path.stem for path in images} == set(IDS if format == "voc" else ids)
+        images = (tmp_path / "out" / IMAGES[layout].format(split)).iterdir()
+        assert {path.stem for path in images} == set(IDS if layout == "voc" else ids)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
@@ -74,7 +74,7 @@ def test_a_coco_export_has_every_box(variant: Tree, tmp_path: Path) -> None:
         (images[a["image_id"]], names[a["category_id"]], *map(round, a["bbox"])) for a in labels["annotations"]
     )
     assert found == sorted(
-        (id, o.name, *map(round, (o.box[0], o.box[1], o.box[2] - o.box[0], o.box[3] - o.box[1])))
-        for id in SPLITS["test"]
-        for o in read(variant.annotation(id)).objects
+        (image_id, o.name, *map(round, (o.box[0], o.box[1], o.box[2] - o.box[0], o.box[3] - o.box[1])))
+        for image_id in SPLITS["test"]
+        for o in read(variant.annotation(image_id)).objects
     )

@@ -32,12 +32,12 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @few
 @given(values)
 def test_normalised_values_lie_on_the_grid_from_0_to_1(values: np.ndarray) -> None:
-    map = normalise(values)
-    assert map.dtype == np.float32
-    grid = np.rint(map.astype(np.float64) * LEVELS)
-    assert np.array_equal(map, (grid / LEVELS).astype(np.float32))
+    heatmap = normalise(values)
+    assert heatmap.dtype == np.float32
+    grid = np.rint(heatmap.astype(np.float64) * LEVELS)
+    assert np.array_equal(heatmap, (grid / LEVELS).astype(np.float32))
     if values.max() > values.min():
-        assert (map.min(), map.max()) == (0, 1)
+        assert (heatmap.min(), heatmap.max()) == (0, 1)
 
 
 @few
@@ -49,54 +49,56 @@ def test_normalise_keeps_the_order(values: np.ndarray) -> None:
 
 @few
 @given(maps)
-def test_normalise_is_idempotent(map: np.ndarray) -> None:
-    assert np.array_equal(normalise(map), map)
+def test_normalise_is_idempotent(heatmap: np.ndarray) -> None:
+    assert np.array_equal(normalise(heatmap), heatmap)
 
 
 @few
 @given(maps)
-def test_storing_loses_nothing(stored: Path, map: np.ndarray) -> None:
-    write(stored, encode(map))
+def test_storing_loses_nothing(stored: Path, heatmap: np.ndarray) -> None:
+    write(stored, encode(heatmap))
     again = load(stored)
     assert again.dtype == np.float32
-    assert np.array_equal(again, map)
+    assert np.array_equal(again, heatmap)
 
 
 @few
 @given(maps, fractions, st.integers(1, 30), st.integers(1, 30))
-def test_storing_never_moves_the_top(stored: Path, map: np.ndarray, fraction: float, height: int, width: int) -> None:
-    write(stored, encode(map))
+def test_storing_never_moves_the_top(
+    stored: Path, heatmap: np.ndarray, fraction: float, height: int, width: int
+) -> None:
+    write(stored, encode(heatmap))
     again = load(stored)
-    assert np.array_equal(top(again, fraction), top(map, fraction))
-    assert np.array_equal(top(scale(again, height, width), fraction), top(scale(map, height, width), fraction))
+    assert np.array_equal(top(again, fraction), top(heatmap, fraction))
+    assert np.array_equal(top(scale(again, height, width), fraction), top(scale(heatmap, height, width), fraction))
 
 
 @few
 @given(maps, fractions)
-def test_the_top_is_the_highest_pixels_and_sums_to_as_many_as_asked_for(map: np.ndarray, fraction: float) -> None:
-    shares = top(map, fraction)
-    above = map > map.min()
-    assert shares.sum() == pytest.approx(min(round(fraction * map.size), above.sum()))
+def test_the_top_is_the_highest_pixels_and_sums_to_as_many_as_asked_for(heatmap: np.ndarray, fraction: float) -> None:
+    shares = top(heatmap, fraction)
+    above = heatmap > heatmap.min()
+    assert shares.sum() == pytest.approx(min(round(fraction * heatmap.size), above.sum()))
     assert not shares[~above].any()
-    cut = map[shares > 0].min(initial=np.inf)
-    assert (shares[map > cut] == 1).all()
-    assert not shares[map < cut].any()
+    cut = heatmap[shares > 0].min(initial=np.inf)
+    assert (shares[heatmap > cut] == 1).all()
+    assert not shares[heatmap < cut].any()
 
 
 @few
 @given(maps, fractions)
-def test_pixels_that_tie_count_alike(map: np.ndarray, fraction: float) -> None:
-    shares = top(map, fraction)
-    for value in np.unique(map):
-        assert np.unique(shares[map == value]).size == 1
+def test_pixels_that_tie_count_alike(heatmap: np.ndarray, fraction: float) -> None:
+    shares = top(heatmap, fraction)
+    for value in np.unique(heatmap):
+        assert np.unique(shares[heatmap == value]).size == 1
 
 
 @few
 @given(maps, fractions, st.sampled_from([np.flipud, np.fliplr, np.transpose]))
 def test_a_turned_map_has_its_top_turned(
-    map: np.ndarray, fraction: float, turn: Callable[[np.ndarray], np.ndarray]
+    heatmap: np.ndarray, fraction: float, turn: Callable[[np.ndarray], np.ndarray]
 ) -> None:
-    assert np.array_equal(top(turn(map), fraction), turn(top(map, fraction)))
+    assert np.array_equal(top(turn(heatmap), fraction), turn(top(heatmap, fraction)))
 
 
 def test_of_a_mask_larger_than_the_top_every_pixel_counts_in_part() -> None:
@@ -114,10 +116,10 @@ def test_ten_percent_of_a_ramp_is_its_last_tenth() -> None:
 
 @pytest.mark.parametrize("value", [0, 1, -3.5, 1e30])
 def test_a_constant_is_all_zeros_and_has_no_top(value: float) -> None:
-    map = normalise(np.full((4, 5), value))
-    assert map.shape == (4, 5)
-    assert not map.any()
-    assert not top(map, 1).any()
+    heatmap = normalise(np.full((4, 5), value))
+    assert heatmap.shape == (4, 5)
+    assert not heatmap.any()
+    assert not top(heatmap, 1).any()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -128,8 +130,8 @@ def test_a_map_with_holes_is_refused(value: float) -> None:
 
 @few
 @given(maps)
-def test_the_same_size_is_the_same_map(map: np.ndarray) -> None:
-    assert np.array_equal(scale(map, *map.shape), map)
+def test_the_same_size_is_the_same_map(heatmap: np.ndarray) -> None:
+    assert np.array_equal(scale(heatmap, *heatmap.shape), heatmap)
 
 
 def test_a_scaled_map_fills_0_to_1_and_keeps_its_peak_in_place() -> None:
@@ -154,9 +156,9 @@ def test_a_map_is_stored_as_16_bit_grey() -> None:
 
 def test_an_8_bit_image_is_a_map_too(tmp_path: Path) -> None:
     write(tmp_path / "a.png", png(np.arange(256, dtype=np.uint8).reshape(16, 16)))
-    map = load(tmp_path / "a.png")
-    assert np.array_equal(map.ravel(), (np.arange(256) * 257 / LEVELS).astype(np.float32))
-    assert np.array_equal(normalise(map), map)
+    heatmap = load(tmp_path / "a.png")
+    assert np.array_equal(heatmap.ravel(), (np.arange(256) * 257 / LEVELS).astype(np.float32))
+    assert np.array_equal(normalise(heatmap), heatmap)
 
 
 @pytest.mark.parametrize(

@@ -50,20 +50,20 @@ def uniform(height: int, width: int) -> Tensor:
 
 @settings(deadline=None)
 @given(MAPS)
-def test_a_map_agrees_with_itself(map: np.ndarray) -> None:
-    map = torch.from_numpy(map)
-    varied = map.amax((1, 2)) > 0
-    assert torch.equal(metrics.mae(map, map), torch.zeros(2, dtype=torch.float64))
-    assert torch.equal(metrics.iou(map, map), varied.double())
-    assert metrics.cc(map, map).numpy() == pytest.approx(varied.double().numpy())
-    assert metrics.sim(map, map)[varied].numpy() == pytest.approx(1)
-    assert metrics.kl(map, map)[varied].numpy() == pytest.approx(0, abs=1e-9)
+def test_a_map_agrees_with_itself(heatmap: np.ndarray) -> None:
+    heatmap = torch.from_numpy(heatmap)
+    varied = heatmap.amax((1, 2)) > 0
+    assert torch.equal(metrics.mae(heatmap, heatmap), torch.zeros(2, dtype=torch.float64))
+    assert torch.equal(metrics.iou(heatmap, heatmap), varied.double())
+    assert metrics.cc(heatmap, heatmap).numpy() == pytest.approx(varied.double().numpy())
+    assert metrics.sim(heatmap, heatmap)[varied].numpy() == pytest.approx(1)
+    assert metrics.kl(heatmap, heatmap)[varied].numpy() == pytest.approx(0, abs=1e-9)
 
 
 @settings(deadline=None)
 @given(MAPS, MAPS)
 def test_scores_stay_in_their_range(a: np.ndarray, b: np.ndarray) -> None:
-    map, truth = torch.from_numpy(a), torch.from_numpy(b)
+    heatmap, truth = torch.from_numpy(a), torch.from_numpy(b)
     for score, low, high in (
         (metrics.mae, 0, 1),
         (metrics.iou, 0, 1),
@@ -71,7 +71,7 @@ def test_scores_stay_in_their_range(a: np.ndarray, b: np.ndarray) -> None:
         (metrics.sim, 0, 1),
         (metrics.kl, 0, 37),
     ):
-        values = score(map, truth)
+        values = score(heatmap, truth)
         known = values[~values.isnan()]
         assert values.dtype == torch.float64
         assert ((low - 1e-9 <= known) & (known <= high + 1e-9)).all()
@@ -80,22 +80,22 @@ def test_scores_stay_in_their_range(a: np.ndarray, b: np.ndarray) -> None:
 @settings(deadline=None)
 @given(MAPS, COUNTS, COUNTS)
 def test_a_batch_scores_as_its_images_do_alone_and_one_truth_serves_all(
-    map: np.ndarray, counts: np.ndarray, others: np.ndarray
+    heatmap: np.ndarray, counts: np.ndarray, others: np.ndarray
 ) -> None:
-    map, counts, others = torch.from_numpy(map), torch.from_numpy(counts), torch.from_numpy(others)
-    truth = map.flip(2)
+    heatmap, counts, others = torch.from_numpy(heatmap), torch.from_numpy(counts), torch.from_numpy(others)
+    truth = heatmap.flip(2)
     for score, given_truth in [(s, truth) for s in AGAINST_MAPS] + [(s, counts) for s in AT_FIXATIONS]:
-        alone = torch.cat([score(map[i : i + 1], given_truth[i : i + 1]) for i in range(2)])
-        assert score(map, given_truth).numpy() == pytest.approx(alone.numpy(), nan_ok=True)
-        shared = torch.cat([score(map[i : i + 1], given_truth[:1]) for i in range(2)])
-        assert score(map, given_truth[:1]).numpy() == pytest.approx(shared.numpy(), nan_ok=True)
-    alone = torch.cat([metrics.shuffled_auc(map[i : i + 1], counts[i : i + 1], others[0]) for i in range(2)])
-    assert metrics.shuffled_auc(map, counts, others[0]).numpy() == pytest.approx(alone.numpy(), nan_ok=True)
+        alone = torch.cat([score(heatmap[i : i + 1], given_truth[i : i + 1]) for i in range(2)])
+        assert score(heatmap, given_truth).numpy() == pytest.approx(alone.numpy(), nan_ok=True)
+        shared = torch.cat([score(heatmap[i : i + 1], given_truth[:1]) for i in range(2)])
+        assert score(heatmap, given_truth[:1]).numpy() == pytest.approx(shared.numpy(), nan_ok=True)
+    alone = torch.cat([metrics.shuffled_auc(heatmap[i : i + 1], counts[i : i + 1], others[0]) for i in range(2)])
+    assert metrics.shuffled_auc(heatmap, counts, others[0]).numpy() == pytest.approx(alone.numpy(), nan_ok=True)
 
 
 @given(MAPS, st.floats(0, 1))
 def test_the_top_is_the_one_that_maps_takes(batch: np.ndarray, fraction: float) -> None:
-    expected = np.stack([maps.top(map, fraction) for map in batch])
+    expected = np.stack([maps.top(heatmap, fraction) for heatmap in batch])
     assert np.array_equal(metrics.top(torch.from_numpy(batch), fraction).numpy(), expected)
 
 
@@ -109,12 +109,14 @@ def test_no_iou_depends_on_where_tied_pixels_lie(mask: np.ndarray, other: np.nda
 
 
 @given(arrays(np.float64, (6, 7), elements=st.floats(0, 1), unique=True), st.randoms(), st.floats(0, 1))
-def test_without_ties_the_iou_is_that_of_two_sets_of_pixels(map: np.ndarray, random: Random, fraction: float) -> None:
-    truth = np.array(random.sample(map.ravel().tolist(), map.size)).reshape(map.shape)
-    most = min(round(fraction * map.size), map.size - 1)  # the lowest never counts
-    one, other = (set(values.ravel().argsort()[map.size - most :]) for values in (map, truth))
+def test_without_ties_the_iou_is_that_of_two_sets_of_pixels(
+    heatmap: np.ndarray, random: Random, fraction: float
+) -> None:
+    truth = np.array(random.sample(heatmap.ravel().tolist(), heatmap.size)).reshape(heatmap.shape)
+    most = min(round(fraction * heatmap.size), heatmap.size - 1)  # the lowest never counts
+    one, other = (set(values.ravel().argsort()[heatmap.size - most :]) for values in (heatmap, truth))
     expected = len(one & other) / max(len(one | other), 1)
-    assert metrics.iou(*(torch.from_numpy(values)[None] for values in (map, truth)), fraction) == expected
+    assert metrics.iou(*(torch.from_numpy(values)[None] for values in (heatmap, truth)), fraction) == expected
 
 
 def test_opposite_ramps_share_nothing() -> None:
@@ -138,21 +140,23 @@ def test_a_mask_larger_than_the_top_counts_in_part_at_each_of_its_pixels() -> No
 
 
 def test_the_divergence_is_in_nats_from_the_map_to_the_truth() -> None:
-    map, truth = tensor([[1, 3]]), tensor([[1, 1]])
-    assert float(metrics.kl(map, truth)) == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
-    assert float(metrics.kl(truth, map)) == pytest.approx(0.25 * math.log(1 / 2) + 0.75 * math.log(3 / 2))
+    heatmap, truth = tensor([[1, 3]]), tensor([[1, 1]])
+    assert float(metrics.kl(heatmap, truth)) == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
+    assert float(metrics.kl(truth, heatmap)) == pytest.approx(0.25 * math.log(1 / 2) + 0.75 * math.log(3 / 2))
     assert float(metrics.kl(tensor([[1, 0]]), tensor([[0, 1]]))) == pytest.approx(36.04, abs=0.01)
 
 
 def test_fixations_are_scored_at_their_pixels_as_often_as_they_fell_there() -> None:
-    map = tensor([[0, 1, 2, 3]])
+    heatmap = tensor([[0, 1, 2, 3]])
     z = (np.arange(4) - 1.5) / np.arange(4).std()
     fixations = points((0, 3), (0, 3), (0, 1), size=(1, 4))
-    assert float(metrics.nss(map, fixations)) == pytest.approx((2 * z[3] + z[1]) / 3)
-    assert float(metrics.auc_judd(map, fixations)) == pytest.approx((2 * 3.5 / 4 + 1.5 / 4) / 3)
+    assert float(metrics.nss(heatmap, fixations)) == pytest.approx((2 * z[3] + z[1]) / 3)
+    assert float(metrics.auc_judd(heatmap, fixations)) == pytest.approx((2 * 3.5 / 4 + 1.5 / 4) / 3)
     others = points((0, 0), (0, 1), (0, 1), size=(1, 4))
-    assert float(metrics.shuffled_auc(map, fixations, others)) == pytest.approx((2 * 1 + 2 / 3) / 3)
-    assert torch.equal(metrics.shuffled_auc(map, fixations, others[0]), metrics.shuffled_auc(map, fixations, others))
+    assert float(metrics.shuffled_auc(heatmap, fixations, others)) == pytest.approx((2 * 1 + 2 / 3) / 3)
+    assert torch.equal(
+        metrics.shuffled_auc(heatmap, fixations, others[0]), metrics.shuffled_auc(heatmap, fixations, others)
+    )
 
 
 def test_information_gain_counts_bits_a_fixation_beyond_the_baseline() -> None:
@@ -174,13 +178,13 @@ def test_a_density_that_is_no_logarithm_of_shares_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [0, 0.3])  # 0.3 is no sum of powers of two: its mean is rounded
 def test_a_constant_map_says_nothing(value: float) -> None:
-    map = constant(value)
+    heatmap = constant(value)
     fixations = points((0, 99), (3, 50))
-    assert metrics.iou(map, ramp()) == metrics.chance_iou(map, ramp()) == 0
-    assert metrics.cc(map, ramp()) == metrics.cc(ramp(), map) == metrics.cc(map, map) == 0
-    assert metrics.nss(map, fixations) == 0
-    assert metrics.auc_judd(map, fixations) == 0.5
-    assert metrics.shuffled_auc(map, fixations, points((1, 1))) == 0.5
+    assert metrics.iou(heatmap, ramp()) == metrics.chance_iou(heatmap, ramp()) == 0
+    assert metrics.cc(heatmap, ramp()) == metrics.cc(ramp(), heatmap) == metrics.cc(heatmap, heatmap) == 0
+    assert metrics.nss(heatmap, fixations) == 0
+    assert metrics.auc_judd(heatmap, fixations) == 0.5
+    assert metrics.shuffled_auc(heatmap, fixations, points((1, 1))) == 0.5
 
 
 def test_an_empty_map_predicts_every_pixel_alike() -> None:
@@ -256,10 +260,10 @@ def test_chance_iou_of_whole_pixels_is_the_hypergeometric_mean(height: int, widt
 
 def test_chance_iou_of_a_mask_is_what_shuffled_masks_score() -> None:
     rng = np.random.default_rng(0)
-    mask, map = np.zeros(4096), np.arange(4096)
+    mask, heatmap = np.zeros(4096), np.arange(4096)
     mask[:1000] = 1
     places = torch.from_numpy(rng.permuted(np.tile(mask, (400, 1)), axis=1).reshape(400, 64, 64))
-    seen = torch.from_numpy(map).view(1, 64, 64)
+    seen = torch.from_numpy(heatmap).view(1, 64, 64)
     assert float(metrics.chance_iou(places[:1], seen)) == pytest.approx(
         float(metrics.iou(places, seen).mean()), abs=2e-4
     )
@@ -267,19 +271,19 @@ def test_chance_iou_of_a_mask_is_what_shuffled_masks_score() -> None:
 
 def test_chance_iou_of_large_tops_is_what_shuffled_maps_score() -> None:
     rng = np.random.default_rng(0)
-    map = torch.from_numpy(rng.permuted(np.tile(np.arange(4096), (400, 1)), axis=1).reshape(400, 64, 64))
-    scores = metrics.iou(map[1:], map[:1])
-    assert float(metrics.chance_iou(map[:1], map[:1])) == pytest.approx(0.1 / 1.9, abs=2e-4)
-    assert float(metrics.chance_iou(map[:1], map[:1])) == pytest.approx(float(scores.mean()), abs=0.001)
+    heatmap = torch.from_numpy(rng.permuted(np.tile(np.arange(4096), (400, 1)), axis=1).reshape(400, 64, 64))
+    scores = metrics.iou(heatmap[1:], heatmap[:1])
+    assert float(metrics.chance_iou(heatmap[:1], heatmap[:1])) == pytest.approx(0.1 / 1.9, abs=2e-4)
+    assert float(metrics.chance_iou(heatmap[:1], heatmap[:1])) == pytest.approx(float(scores.mean()), abs=0.001)
 
 
 def test_random_fixations_score_what_chance_does() -> None:
     rng = np.random.default_rng(0)
-    map, here, there = ramp(), *(torch.from_numpy(rng.multinomial(20_000, np.full(1000, 1e-3))) for _ in range(2))
+    heatmap, here, there = ramp(), *(torch.from_numpy(rng.multinomial(20_000, np.full(1000, 1e-3))) for _ in range(2))
     here, there = here.view(1, 10, 100), there.view(1, 10, 100)
-    assert float(metrics.nss(map, here)) == pytest.approx(0, abs=0.03)
-    assert float(metrics.auc_judd(map, here)) == pytest.approx(0.5, abs=0.01)
-    assert float(metrics.shuffled_auc(map, here, there)) == pytest.approx(0.5, abs=0.015)
+    assert float(metrics.nss(heatmap, here)) == pytest.approx(0, abs=0.03)
+    assert float(metrics.auc_judd(heatmap, here)) == pytest.approx(0.5, abs=0.01)
+    assert float(metrics.shuffled_auc(heatmap, here, there)) == pytest.approx(0.5, abs=0.015)
 
 
 def test_the_centre_bias_earns_nothing_beside_fixations_that_share_it() -> None:
@@ -293,9 +297,9 @@ def test_the_centre_bias_earns_nothing_beside_fixations_that_share_it() -> None:
 
 @pytest.mark.gpu
 def test_results_stay_on_the_device_and_are_the_same_there() -> None:
-    map, fixations = torch.cat([ramp(), ramp().flip(2)]), points((0, 3), (5, 70), (5, 70))
+    heatmap, fixations = torch.cat([ramp(), ramp().flip(2)]), points((0, 3), (5, 70), (5, 70))
     pairs = [(score, ramp()) for score in AGAINST_MAPS] + [(score, fixations) for score in AT_FIXATIONS]
     for score, truth in pairs:
-        there = score(map.cuda(), truth.cuda())
+        there = score(heatmap.cuda(), truth.cuda())
         assert there.is_cuda
-        assert there.cpu().numpy() == pytest.approx(score(map, truth).numpy(), rel=1e-12)
+        assert there.cpu().numpy() == pytest.approx(score(heatmap, truth).numpy(), rel=1e-12)

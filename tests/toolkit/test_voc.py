@@ -213,14 +213,14 @@ def test_a_person_with_parts_but_without_its_own_box_is_refused() -> None:
         parse(PERSON[:start] + PERSON[end:], "a.xml")
 
 
-@pytest.mark.parametrize("id", ["2007_000027", "a", "IMG 1.2-x", "übung"])
-def test_plain_names_are_safe_ids(id: str) -> None:
-    assert safe_id(id)
+@pytest.mark.parametrize("image_id", ["2007_000027", "a", "IMG 1.2-x", "übung"])
+def test_plain_names_are_safe_ids(image_id: str) -> None:
+    assert safe_id(image_id)
 
 
-@pytest.mark.parametrize("id", ["", ".", "..", ".hidden", "../x", "a/b", "/etc/passwd", "a\\b", "a\n", "a\0", "C:x"])
-def test_what_could_leave_its_folder_is_no_safe_id(id: str) -> None:
-    assert not safe_id(id)
+@pytest.mark.parametrize("image_id", ["", ".", "..", ".hidden", "../x", "a/b", "/etc/passwd", "a\\b", "a\n", "a\0", "C:x"])
+def test_what_could_leave_its_folder_is_no_safe_id(image_id: str) -> None:
+    assert not safe_id(image_id)
 
 
 def test_ids_are_the_first_column_in_file_order(tmp_path: Path) -> None:
@@ -262,9 +262,9 @@ def test_a_split_that_cannot_be_read_is_named(tmp_path: Path, data: bytes | None
 @real
 def test_real_annotations_keep_every_byte_and_follow_a_change() -> None:
     tree = Tree(Path(os.environ["SALVOC_REAL"]) / "voc2012_mini")
-    for id in tree.all_ids()[::3]:
-        xml = tree.annotation(id).read_bytes()
-        boxes = [o.box for o in parse(xml, id).objects]
+    for image_id in tree.all_ids()[::3]:
+        xml = tree.annotation(image_id).read_bytes()
+        boxes = [o.box for o in parse(xml, image_id).objects]
         assert with_boxes(xml, boxes) == xml
         moved = [(x0 + 1, y0, x1 + 1, y1) for x0, y0, x1, y1 in boxes]
-        assert [o.box for o in parse(with_boxes(xml, moved), id).objects] == moved
+        assert [o.box for o in parse(with_boxes(xml, moved), image_id).objects] == moved

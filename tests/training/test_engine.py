@@ -299,7 +299,7 @@ def test_a_split_is_read_with_1_based_labels(sample: Tree) -> None:
     image, target = data[0, False]
     assert image.shape == (3, 96, 96)
     assert image.dtype == torch.uint8
-    for number, id in enumerate(sample.ids("train")):
-        assert data[number, False][0].permute(1, 2, 0).numpy().tolist() == read_image(sample.image(id)).tolist()
+    for number, image_id in enumerate(sample.ids("train")):
+        assert data[number, False][0].permute(1, 2, 0).numpy().tolist() == read_image(sample.image(image_id)).tolist()
     assert len(target["boxes"]) == len(target["labels"]) >= 1
     assert target["labels"].min() >= 1

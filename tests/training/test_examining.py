@@ -28,9 +28,9 @@ def whole_float32() -> Iterator[None]:
 def mixed(sample: Tree, tmp_path: Path) -> Tree:
     """The sample's test split, its second image wider than the others: it comes in a batch of its own, after them."""
     made, ids = Tree(tmp_path / "mixed"), sample.ids("test")
-    for id in ids:
-        link(sample.annotation(id), made.annotation(id))
-        link(sample.image(id), made.image(id))
+    for image_id in ids:
+        link(sample.annotation(image_id), made.annotation(image_id))
+        link(sample.image(image_id), made.image(image_id))
     write(made.image(ids[1]), png(np.pad(read_image(sample.image(ids[1])), ((0, 0), (0, 32), (0, 0)))))
     voc.write_ids(made.split("test"), ids)
     return made
@@ -49,12 +49,12 @@ def test_batches_give_what_each_image_gives_alone_in_the_split_s_order(
     model, kept = detectors.load(detector, params.data.classes), tmp_path / "kept"
     done = evaluate.run(model, mixed, tmp_path / "attention", "test", params, kept)
     assert list(done.images["id"]) == mixed.ids("test")
-    for id, found in zip(mixed.ids("test"), done.found, strict=True):
-        image = to_tensor(read_image(mixed.image(id))).to(device())
-        ((alone, map),) = evaluate.examine(model, [image], params)
+    for image_id, found in zip(mixed.ids("test"), done.found, strict=True):
+        image = to_tensor(read_image(mixed.image(image_id))).to(device())
+        ((alone, heatmap),) = evaluate.examine(model, [image], params)
         sure, known = found.scores > 0.3, alone.scores > 0.3
         assert sure.any()
         assert (found.classes[sure] == alone.classes[known]).all()
         assert found.boxes[sure] == pytest.approx(alone.boxes[known], abs=0.05)
         assert found.scores[sure] == pytest.approx(alone.scores[known], abs=1e-3)
-        assert maps.load(kept / f"{id}.png") == pytest.approx(map, abs=1e-3)
+        assert maps.load(kept / f"{image_id}.png") == pytest.approx(heatmap, abs=1e-3)

@@ -43,9 +43,9 @@ def params(settings: Params) -> Params:
 def trees(sample: Tree, params: Params, place: Path) -> dict[str, Tree]:
     """Two variants: the untouched images, and those without their cue."""
     ids = sample.ids("train")
-    for number, id in enumerate(ids):
+    for number, image_id in enumerate(ids):
         coarse = np.random.default_rng(number).random((6, 6))
-        write(place / "saliency" / f"{id}.png", maps.encode(maps.normalise(coarse)))
+        write(place / "saliency" / f"{image_id}.png", maps.encode(maps.normalise(coarse)))
     selection = pd.DataFrame({"id": ids, "selected": True})
     made = {name: Tree(place / "variants" / name) for name in ("none", "oracle")}
     for name, tree in made.items():

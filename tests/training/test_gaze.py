@@ -126,7 +126,7 @@ def test_no_readout_is_scored_on_what_it_was_fitted_to(
 
 
 def test_chance_scores_chance_and_people_beat_the_centre_bias(recording: Recording) -> None:
-    rows = gaze_scores.table(Bench.of(recording), lambda id, viewing: {})
+    rows = gaze_scores.table(Bench.of(recording), lambda image_id, viewing: {})
     mean = rows.drop(columns="id").groupby("predictor").mean()
     assert mean.loc["uniform", "nss"] == 0
     assert mean.loc["uniform", "auc"] == pytest.approx(0.5)

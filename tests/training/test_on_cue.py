@@ -22,19 +22,19 @@ def scene(folder: Path, mask: np.ndarray = SCENE) -> Tree:
 
 
 def test_it_is_the_cue_s_share_of_the_most_salient_pixels(tmp_path: Path) -> None:
-    map = np.zeros((20, 40), np.float32)
-    map[10:15, 38:] = 1  # ten pixels on the cue
-    map[10:15, :2] = 0.5  # ten on the object
-    assert on_cue(map, scene(tmp_path), "a") == {"on_cue": 0.5, "cue_area": 20 / 800}
+    heatmap = np.zeros((20, 40), np.float32)
+    heatmap[10:15, 38:] = 1  # ten pixels on the cue
+    heatmap[10:15, :2] = 0.5  # ten on the object
+    assert on_cue(heatmap, scene(tmp_path), "a") == {"on_cue": 0.5, "cue_area": 20 / 800}
 
 
 @pytest.mark.parametrize("turn", [np.copy, np.flipud, np.fliplr])
 def test_pixels_that_tie_count_in_part_wherever_they_lie(
     tmp_path: Path, turn: Callable[[np.ndarray], np.ndarray]
 ) -> None:
-    map = np.zeros((20, 40), np.float32)
-    map[:, 30:] = 1  # two hundred pixels, among them the cue's twenty
-    assert on_cue(turn(map), scene(tmp_path, turn(SCENE)), "a")["on_cue"] == pytest.approx(0.1)
+    heatmap = np.zeros((20, 40), np.float32)
+    heatmap[:, 30:] = 1  # two hundred pixels, among them the cue's twenty
+    assert on_cue(turn(heatmap), scene(tmp_path, turn(SCENE)), "a")["on_cue"] == pytest.approx(0.1)
 
 
 def test_a_map_that_says_nothing_is_not_on_the_cue(tmp_path: Path) -> None:

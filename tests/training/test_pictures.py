@@ -38,11 +38,11 @@ def test_where_a_map_is_0_the_image_is_darkened() -> None:
 
 
 def test_where_a_map_is_1_the_image_shines_in_the_last_colour() -> None:
-    map = np.zeros((20, 20), np.float32)
-    map[3:5, 7] = 1
-    shown = pictures.overlay(plain((0, 0, 0)), map)
+    heatmap = np.zeros((20, 20), np.float32)
+    heatmap[3:5, 7] = 1
+    shown = pictures.overlay(plain((0, 0, 0)), heatmap)
     # .55 of inferno's last colour, (252.0, 254.6, 164.5) of 255
-    assert np.array_equal(where(shown, (139, 140, 90)), map == 1)
+    assert np.array_equal(where(shown, (139, 140, 90)), heatmap == 1)
 
 
 def test_a_map_of_few_cells_is_laid_over_the_whole_image() -> None:

@@ -186,9 +186,9 @@ def study(root: Path, sample: Tree, seeds: int) -> tuple[Path, Path]:
     datasets.mkdir()
     ids = sample.ids("train")
     (datasets / "source").symlink_to(sample.root)
-    for id in ids:
-        write(datasets / "attention" / "human" / f"{id}.png", maps.encode(np.eye(8, dtype=np.float32)))
-        write(datasets / "saliency" / f"{id}.png", maps.encode(np.eye(8, dtype=np.float32)))
+    for image_id in ids:
+        write(datasets / "attention" / "human" / f"{image_id}.png", maps.encode(np.eye(8, dtype=np.float32)))
+        write(datasets / "saliency" / f"{image_id}.png", maps.encode(np.eye(8, dtype=np.float32)))
     iou = np.linspace(0, 1, len(ids))
     selection = pd.DataFrame({"id": ids, "truth": "human", "iou": iou, "selected": iou < 0.4})
     selection.to_parquet(datasets / "selection.parquet")

@@ -50,12 +50,12 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
     known = None if is_empty(human) else attention_of(human, ids)
     predicting = mapped(lambda: partial(_predicted, store, made_of, predictor(name)), map(source.image, ids))
     bar = tqdm(predicting, desc="attention", total=len(ids), unit="image", mininterval=1)
-    for id, gaze in zip(ids, bar, strict=True):
-        link(gaze, out / "gaze" / f"{id}.png")
+    for image_id, gaze in zip(ids, bar, strict=True):
+        link(gaze, out / "gaze" / f"{image_id}.png")
         if known:
-            _keep(known(id), id, out)
-        elif maps.known(source.attention(id)):
-            link(source.attention(id), out / "human" / f"{id}.png")
+            _keep(known(image_id), image_id, out)
+        elif maps.known(source.attention(image_id)):
+            link(source.attention(image_id), out / "human" / f"{image_id}.png")
 
 
 def is_empty(human: Path) -> bool:
@@ -68,13 +68,13 @@ def _predicted(store: Store, made_of: tuple[object, ...], predict: Predictor, im
     return store.get(made_of, sha256(image), make=lambda: maps.encode(maps.normalise(predict(read_image(image)))))
 
 
-def _keep(seen: Human, id: str, out: Path) -> None:
+def _keep(seen: Human, image_id: str, out: Path) -> None:
     if seen.map is not None:
-        write(out / "human" / f"{id}.png", maps.encode(seen.map))
+        write(out / "human" / f"{image_id}.png", maps.encode(seen.map))
     if seen.fixations is not None:
         tenths = np.floor(seen.fixations * 10) / 10  # rounding up could lift a point out of the image
         lines = [f"{x:.1f},{y:.1f}" for x, y in tenths]
-        write(out / "fixations" / f"{id}.csv", "\n".join(["x,y", *lines]) + "\n")
+        write(out / "fixations" / f"{image_id}.csv", "\n".join(["x,y", *lines]) + "\n")
 
 
 def _weights(name: str) -> object:

@@ -38,11 +38,13 @@ def attention_of(path: Path, wanted: Sequence[str]) -> Callable[[str], Human]:
     if recordings.fits(path):
         viewings = recordings.read(path).viewings
         _require_some(path, viewings, wanted)
-        return lambda id: seen(viewings[id]) if id in viewings else Human(None, None)
+        return lambda image_id: seen(viewings[image_id]) if image_id in viewings else Human(None, None)
     masks = _masks(path, frozenset(wanted))
     _require_some(path, masks, wanted)
     _check(path, [file for files in masks.values() for file in files])
-    return lambda id: marked([_grey(file, path) for file in masks[id]]) if id in masks else Human(None, None)
+    return lambda image_id: (
+        marked([_grey(file, path) for file in masks[image_id]]) if image_id in masks else Human(None, None)
+    )
 
 
 def marked(masks: Sequence[np.ndarray]) -> Human:
@@ -52,8 +54,8 @@ def marked(masks: Sequence[np.ndarray]) -> Human:
     """
     height, width = masks[0].shape
     same = [cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) for mask in masks]
-    map = maps.normalise(np.mean(same, axis=0))
-    return Human(map if map.any() else None, None)
+    heatmap = maps.normalise(np.mean(same, axis=0))
+    return Human(heatmap if heatmap.any() else None, None)
 
 
 def seen(viewing: Viewing) -> Human:

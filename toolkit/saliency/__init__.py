@@ -25,22 +25,22 @@ def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequenc
     store = Store("saliency", __name__)
     made_of = (detectors.fingerprint(detector, classes), settings.method, layer_of(detector, settings), settings.sign)
     ids = source.all_ids()
-    images = {id: sha256(source.image(id)) for id in ids}
+    images = {image_id: sha256(source.image(image_id)) for image_id in ids}
     paths = {
-        id: store.path(made_of, arithmetic(), images[id], [images[other] for other in batch])
-        for id, batch in together(source, ids, settings.batch).items()
+        image_id: store.path(made_of, arithmetic(), images[image_id], [images[other] for other in batch])
+        for image_id, batch in together(source, ids, settings.batch).items()
     }
-    missing = [id for id, path in paths.items() if not path.exists()]
+    missing = [image_id for image_id, path in paths.items() if not path.exists()]
     if missing:
         model = detectors.load(detector, classes)
         bar = tqdm(desc="saliency", total=len(paths), initial=len(paths) - len(missing), unit="image", mininterval=1)
-        for id, map in maps_of(model, source, missing, settings, layer_of(detector, settings)):
-            write(paths[id], maps.encode(map))
+        for image_id, heatmap in maps_of(model, source, missing, settings, layer_of(detector, settings)):
+            write(paths[image_id], maps.encode(heatmap))
             bar.update()
         bar.close()
     out.mkdir(parents=True, exist_ok=True)
-    for id, path in paths.items():
-        link(path, out / f"{id}.png")
+    for image_id, path in paths.items():
+        link(path, out / f"{image_id}.png")
 
 
 def layer_of(detector: Detector, settings: Saliency) -> str:

@@ -41,8 +41,8 @@ def through(
         yield from zip(ids, mapped(lambda: partial(_alone, deepcopy(model), look, tree), ids), strict=True)
 
 
-def _alone(model: FasterRCNN, look: Look[Result], tree: Tree, id: str) -> Result:
-    return look(model, [to_tensor(read_image(tree.image(id)))])[0]
+def _alone(model: FasterRCNN, look: Look[Result], tree: Tree, image_id: str) -> Result:
+    return look(model, [to_tensor(read_image(tree.image(image_id)))])[0]
 
 
 def _in_batches(
@@ -59,7 +59,7 @@ def _in_batches(
     def seen(batch: list[str]) -> list[tuple[str, Result]]:
         pixels = [image.to(device(), non_blocking=True) for image in islice(decoded, len(batch))]
         results = look(model, [image.permute(2, 0, 1).float() / 255 for image in pixels])
-        return [(id, result) for id, result in zip(batch, results, strict=True) if id in wanted]
+        return [(image_id, result) for image_id, result in zip(batch, results, strict=True) if image_id in wanted]
 
     flying: deque[Future[list[tuple[str, Result]]]] = deque()
     decoding = mapped(lambda: partial(_pinned, tree), chain.from_iterable(todo))
@@ -75,20 +75,20 @@ def _in_batches(
 def together(tree: Tree, ids: Sequence[str], at_once: int) -> dict[str, list[str]]:
     """Each id with the ids that it is computed beside, itself among them; a GPU's rounding may depend on these."""
     if device().type != "cuda":
-        return {id: [id] for id in ids}
-    return {id: batch for batch in batches(tree, ids, at_once) for id in batch}
+        return {image_id: [image_id] for image_id in ids}
+    return {image_id: batch for batch in batches(tree, ids, at_once) for image_id in batch}
 
 
 def batches(tree: Tree, ids: Sequence[str], at_once: int) -> list[list[str]]:
     """The ids in batches of `at_once` at most, each of one image size, so that no image is padded to another's."""
     by_size: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for id in ids:
-        with Image.open(tree.image(id)) as image:
-            by_size[image.size].append(id)
+    for image_id in ids:
+        with Image.open(tree.image(image_id)) as image:
+            by_size[image.size].append(image_id)
     return [same[i : i + at_once] for same in by_size.values() for i in range(0, len(same), at_once)]
 
 
-def _pinned(tree: Tree, id: str) -> Tensor:
+def _pinned(tree: Tree, image_id: str) -> Tensor:
     """An image [H, W, 3] uint8, where a GPU can fetch it while the CPU goes on."""
-    image = torch.from_numpy(read_image(tree.image(id)).copy())
+    image = torch.from_numpy(read_image(tree.image(image_id)).copy())
     return image.pin_memory() if device().type == "cuda" else image

@@ -23,7 +23,10 @@ def build(params: Params, out: Path) -> dict[str, Any]:
         about = folder.build(_tree(params), splits, data.classes, data.on_error, out)
     tree = Tree(out)
     of = (tree.image, tree.annotation, tree.attention, tree.mask)  # who depends on source.json depends on all of them
-    files = [(id, *(sha256(path(id)) if path(id).exists() else None for path in of)) for id in tree.all_ids()]
+    files = [
+        (image_id, *(sha256(path(image_id)) if path(image_id).exists() else None for path in of))
+        for image_id in tree.all_ids()
+    ]
     about = {"source": data.source, "classes": data.classes, "hash": digest(files, tree.splits())} | about
     write(out / "source.json", json.dumps(about, indent=2) + "\n")
     return about

@@ -34,11 +34,11 @@ def build(
         raise BadInput(problems)
     made = Tree(out)
     attention = 0
-    for id in tqdm([id for split in ids.values() for id in split], "copy", unit=" images"):
-        copy(tree.image(id), made.image(id))
-        copy(tree.annotation(id), made.annotation(id))
-        if maps.known(tree.attention(id)):
-            copy(tree.attention(id), made.attention(id))
+    for image_id in tqdm([image_id for split in ids.values() for image_id in split], "copy", unit=" images"):
+        copy(tree.image(image_id), made.image(image_id))
+        copy(tree.annotation(image_id), made.annotation(image_id))
+        if maps.known(tree.attention(image_id)):
+            copy(tree.attention(image_id), made.attention(image_id))
             attention += 1
     for name, split in ids.items():
         write_ids(made.split(name), split)
@@ -74,18 +74,21 @@ def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tupl
         listed[name], faults = _listed(tree, theirs)
         problems += faults
 
-    home = Counter(id for ids in listed.values() for id in ids)
-    leaks = {id for id, count in home.items() if count > 1}
+    home = Counter(image_id for ids in listed.values() for image_id in ids)
+    leaks = {image_id for image_id, count in home.items() if count > 1}
     where = " and ".join(str(tree.split(theirs)) for theirs in splits.values())
     problems += [
-        Problem(where, f"share the image {id!r}", "list it in one of them: a test image must not be trained on")
-        for id in home
-        if id in leaks
+        Problem(where, f"share the image {image_id!r}", "list it in one of them: a test image must not be trained on")
+        for image_id in home
+        if image_id in leaks
     ]
 
     faults_of = _check_images(tree, list(home), frozenset(classes))
     problems += [problem for faults in faults_of.values() for problem in faults]
-    usable = {name: [id for id in ids if id not in leaks and not faults_of[id]] for name, ids in listed.items()}
+    usable = {
+        name: [image_id for image_id in ids if image_id not in leaks and not faults_of[image_id]]
+        for name, ids in listed.items()
+    }
     problems += [
         Problem(str(tree.split(splits[name])), "has no image without a problem", "mend the images that it lists")
         for name, ids in usable.items()
@@ -108,27 +111,29 @@ def _listed(tree: Tree, split: str) -> tuple[list[str], list[Problem]]:
     if not lines:
         return [], [Problem(str(path), "is empty", "list the split's image ids in it, one a line")]
     problems: list[Problem] = []
-    for id, count in Counter(lines).items():
-        if not safe_id(id):
-            problems.append(Problem(str(path), f"lists {id!r}, which is no plain file name", "remove or rename it"))
+    for image_id, count in Counter(lines).items():
+        if not safe_id(image_id):
+            problems.append(
+                Problem(str(path), f"lists {image_id!r}, which is no plain file name", "remove or rename it")
+            )
         elif count > 1:
-            problems.append(Problem(str(path), f"lists {id!r} {count} times", "remove the repeated lines"))
-    return [id for id in dict.fromkeys(lines) if safe_id(id)], problems
+            problems.append(Problem(str(path), f"lists {image_id!r} {count} times", "remove the repeated lines"))
+    return [image_id for image_id in dict.fromkeys(lines) if safe_id(image_id)], problems
 
 
 def _check_images(tree: Tree, ids: Sequence[str], classes: frozenset[str]) -> dict[str, list[Problem]]:
     """The problems of every image, in order; images are decoded in parallel, one a thread, and dropped at once."""
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        found = pool.map(lambda id: _check_image(tree, id, classes), ids)
+        found = pool.map(lambda image_id: _check_image(tree, image_id, classes), ids)
         return dict(zip(ids, tqdm(found, "check", total=len(ids), unit=" images"), strict=True))
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl+C must not wait for the images still queued
 
 
-def _check_image(tree: Tree, id: str, classes: frozenset[str]) -> list[Problem]:
+def _check_image(tree: Tree, image_id: str, classes: frozenset[str]) -> list[Problem]:
     """Every problem of one image, its annotation and its attention."""
-    image, annotation, attention = tree.image(id), tree.annotation(id), tree.attention(id)
+    image, annotation, attention = tree.image(image_id), tree.annotation(image_id), tree.attention(image_id)
     problems: list[Problem] = []
     size: tuple[int, int] | None = None
     try:
@@ -184,20 +189,20 @@ def _annotation_faults(
     if size and said != size:
         mend = "annotate the pixels as they are stored (a camera may store a photo turned), or mend <size>"
         problems.append(Problem(file, f"says {said[0]} x {said[1]}, its image has {size[0]} x {size[1]} pixels", mend))
-    for object in annotation.objects:
-        if fault := _box_fault(object, *(size or said)):
+    for known in annotation.objects:
+        if fault := _box_fault(known, *(size or said)):
             mend = f"mend the box: VOC counts pixels from 1, up to {size or said}"
-            problems.append(Problem(file, f"has a {object.name} whose box {fault}", mend))
+            problems.append(Problem(file, f"has a {known.name} whose box {fault}", mend))
     for name in dict.fromkeys(o.name for o in annotation.objects if o.name not in classes):
         mend = f"rename it, or add it to data.classes (known: {', '.join(sorted(classes))})"
         problems.append(Problem(file, f"has an object of the unknown class {name!r}", mend))
     return problems
 
 
-def _box_fault(object: Object, width: int, height: int) -> str | None:
-    x0, y0, x1, y1 = object.box
+def _box_fault(known: Object, width: int, height: int) -> str | None:
+    x0, y0, x1, y1 = known.box
     written = f"({x0 + 1:g}, {y0 + 1:g}, {x1:g}, {y1:g})"
-    if not all(abs(value) < float("inf") for value in object.box):  # False for NaN too
+    if not all(abs(value) < float("inf") for value in known.box):  # False for NaN too
         return f"{written} is not finite"
     if x1 <= x0 or y1 <= y0:
         return f"{written} is empty"

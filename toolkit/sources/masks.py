@@ -8,9 +8,9 @@ from toolkit.voc import Tree
 OBJECT, CUE = 1, 2  # values in a mask; 0 is background
 
 
-def read_mask(source: Tree, id: str) -> np.ndarray | None:
+def read_mask(source: Tree, image_id: str) -> np.ndarray | None:
     """An image's mask [H, W] uint8 of background 0, object 1 and cue 2; None where the source has none."""
-    path = source.mask(id)
+    path = source.mask(image_id)
     if not path.exists():
         return None
     with Image.open(path) as mask:

@@ -27,11 +27,11 @@ TEST: dict[str, Condition] = {"test": "none", "test_matching": "matching", "test
 def build(settings: Sample, out: Path) -> dict[str, object]:
     """Write the sample's VOC tree, with `Attention/` and `Masks/`; returns its counts."""
     splits = {"train": [f"train_{n:05d}" for n in range(settings.train)]}
-    jobs: list[tuple[str, str, Condition]] = [(id, id, "correlated") for id in splits["train"]]
+    jobs: list[tuple[str, str, Condition]] = [(image_id, image_id, "correlated") for image_id in splits["train"]]
     for split, condition in TEST.items():
         scenes = [f"test_{n:05d}" for n in range(settings.test)]
         splits[split] = [scene if condition == "none" else f"{scene}_{condition}" for scene in scenes]
-        jobs += [(id, scene, condition) for id, scene in zip(splits[split], scenes, strict=True)]
+        jobs += [(image_id, scene, condition) for image_id, scene in zip(splits[split], scenes, strict=True)]
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         work = pool.map(partial(_write_scene, settings, Tree(out)), jobs, chunksize=8)
         for _ in tqdm(work, desc="sample", total=len(jobs), unit="image", mininterval=1):
@@ -42,12 +42,12 @@ def build(settings: Sample, out: Path) -> dict[str, object]:
 
 
 def _write_scene(settings: Sample, tree: Tree, job: tuple[str, str, Condition]) -> None:
-    id, scene_id, condition = job
+    image_id, scene_id, condition = job
     seed = np.random.SeedSequence(seed_of(settings.seed, scene_id))
-    scene = draw(id, seed, settings.size, settings.cue, condition)
+    scene = draw(image_id, seed, settings.size, settings.cue, condition)
     jpeg = BytesIO()
     Image.fromarray(scene.image).save(jpeg, "JPEG", quality=JPEG_QUALITY)
-    write(tree.image(id), jpeg.getvalue())
-    write(tree.annotation(id), voc.render(scene.annotation))
-    write(tree.mask(id), png(scene.mask))
-    write(tree.attention(id), maps.encode(maps.normalise(attention(scene.mask))))
+    write(tree.image(image_id), jpeg.getvalue())
+    write(tree.annotation(image_id), voc.render(scene.annotation))
+    write(tree.mask(image_id), png(scene.mask))
+    write(tree.attention(image_id), maps.encode(maps.normalise(attention(scene.mask))))

@@ -54,7 +54,7 @@ class Scene:
     annotation: Annotation
 
 
-def draw(id: str, seed: np.random.SeedSequence, size: int, cue: Cue, condition: Condition) -> Scene:
+def draw(image_id: str, seed: np.random.SeedSequence, size: int, cue: Cue, condition: Condition) -> Scene:
     """Draw one scene of `size` x `size` pixels.
 
     `condition` says which cue the main object carries: none, its class's own, another class's, or its own with
@@ -84,7 +84,7 @@ def draw(id: str, seed: np.random.SeedSequence, size: int, cue: Cue, condition: 
         mask[where] = CUE
     noise = noise_rng.normal(0, 4, image.shape)
     image = np.clip(image + noise, 0, 255).astype(np.uint8)
-    return Scene(image, mask, Annotation(f"{id}.jpg", size, size, tuple(objects)))
+    return Scene(image, mask, Annotation(f"{image_id}.jpg", size, size, tuple(objects)))
 
 
 def attention(mask: np.ndarray) -> np.ndarray:

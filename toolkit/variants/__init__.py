@@ -38,12 +38,14 @@ def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug:
     wanted = selection["id"] if name in EVERY_TRAIN_IMAGE else selection["id"][selection["selected"]]
     ids = [] if name == "none" else list(wanted)
     store = Store(f"variants/{name}", __name__)
-    records = {id: store.path(*_made_of(name, source, saliency, id, aug), suffix=".json") for id in ids}
-    missing = [id for id in ids if not records[id].exists()]
+    records = {
+        image_id: store.path(*_made_of(name, source, saliency, image_id, aug), suffix=".json") for image_id in ids
+    }
+    missing = [image_id for image_id in ids if not records[image_id].exists()]
     if missing:
         bar = tqdm(desc=name, total=len(ids), initial=len(ids) - len(missing), unit="image", mininterval=1)
-        originals, taken = tee(_read(source, saliency, id, seed_of(aug.seed, id)) for id in missing)
-        made = zip((records[id] for id in missing), originals, RULES[name](taken, aug), strict=True)
+        originals, taken = tee(_read(source, saliency, image_id, seed_of(aug.seed, image_id)) for image_id in missing)
+        made = zip((records[image_id] for image_id in missing), originals, RULES[name](taken, aug), strict=True)
         for _ in mapped(lambda: _keep, made):  # encoding takes longer than most rules
             bar.update()
         bar.close()
@@ -54,18 +56,18 @@ def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug:
     return about
 
 
-def _made_of(name: str, source: Tree, saliency: Path, id: str, aug: Aug) -> tuple[object, ...]:
+def _made_of(name: str, source: Tree, saliency: Path, image_id: str, aug: Aug) -> tuple[object, ...]:
     """Everything that one changed image depends on, besides code."""
-    files = [source.image(id), source.annotation(id), saliency / f"{id}.png"]
-    files += [source.mask(id)] if source.mask(id).exists() else []
-    return DEPENDS[name](aug), seed_of(aug.seed, id), [sha256(path) for path in files]
+    files = [source.image(image_id), source.annotation(image_id), saliency / f"{image_id}.png"]
+    files += [source.mask(image_id)] if source.mask(image_id).exists() else []
+    return DEPENDS[name](aug), seed_of(aug.seed, image_id), [sha256(path) for path in files]
 
 
-def _read(source: Tree, saliency: Path, id: str, seed: int) -> Original:
-    image = read_image(source.image(id))
-    map = maps.scale(maps.load(saliency / f"{id}.png"), *image.shape[:2])
-    mask = read_mask(source, id)
-    return Original(id, image, source.annotation(id).read_bytes(), map, mask, seed)
+def _read(source: Tree, saliency: Path, image_id: str, seed: int) -> Original:
+    image = read_image(source.image(image_id))
+    heatmap = maps.scale(maps.load(saliency / f"{image_id}.png"), *image.shape[:2])
+    mask = read_mask(source, image_id)
+    return Original(image_id, image, source.annotation(image_id).read_bytes(), heatmap, mask, seed)
 
 
 def _keep(made: tuple[Path, Original, Changed]) -> None:
@@ -84,20 +86,20 @@ def _keep(made: tuple[Path, Original, Changed]) -> None:
 
 def _assemble(source: Tree, records: dict[str, Path], out: Tree) -> None:
     """Link every image and annotation, the changed ones from the store."""
-    for id in source.all_ids():
+    for image_id in source.all_ids():
         for original, target, suffix in (
-            (source.image(id), out.image(id), ".png"),
-            (source.annotation(id), out.annotation(id), ".xml"),
+            (source.image(image_id), out.image(image_id), ".png"),
+            (source.annotation(image_id), out.annotation(image_id), ".xml"),
         ):
-            changed = records[id].with_suffix(suffix) if id in records else None
+            changed = records[image_id].with_suffix(suffix) if image_id in records else None
             link(changed if changed and changed.exists() else original, target)
     shutil.copytree(source.root / "ImageSets", out.root / "ImageSets")
 
 
 def _about(name: str, source: Tree, records: dict[str, Path], aug: Aug) -> dict[str, object]:
     """What was made of what: source, rule, parameters, counts, and where the changed pixels lay."""
-    each = {id: json.loads(record.read_text()) for id, record in sorted(records.items())}
-    changed = [id for id, record in sorted(records.items()) if record.with_suffix(".png").exists()]
+    each = {image_id: json.loads(record.read_text()) for image_id, record in sorted(records.items())}
+    changed = [image_id for image_id, record in sorted(records.items()) if record.with_suffix(".png").exists()]
     return {
         "variant": name,
         "source": json.loads((source.root / "source.json").read_text())["hash"],
@@ -107,7 +109,7 @@ def _about(name: str, source: Tree, records: dict[str, Path], aug: Aug) -> dict[
         "pixels": _sum(each, "pixels"),
         "objects_lost": _sum(each, "objects_lost"),
         "where": {part: _sum(each, part) for part in PARTS} if (source.root / "Masks").exists() else None,
-        "content": digest([(id, *_hashes(record)) for id, record in sorted(records.items())]),
+        "content": digest([(image_id, *_hashes(record)) for image_id, record in sorted(records.items())]),
         "changed_ids": changed,
     }
 

@@ -60,12 +60,12 @@ def describe(name: str, source: Tree) -> dict[str, object]:
         "distribution": [
             {
                 "@type": "cr:FileSet",
-                "@id": id,
-                "name": id,
+                "@id": image_id,
+                "name": image_id,
                 "description": text,
                 "encodingFormat": kind,
                 "includes": pattern,
             }
-            for id, (pattern, kind, text) in sets.items()
+            for image_id, (pattern, kind, text) in sets.items()
         ],
     }

@@ -9,13 +9,13 @@ from toolkit.files import seed_of
 TRIES = 200
 
 
-def most_salient(saliency: np.ndarray, percent: float, id: str) -> np.ndarray:
+def most_salient(saliency: np.ndarray, percent: float, image_id: str) -> np.ndarray:
     """The `percent` % of the pixels that the detector looks at most; `saliency` [H, W] of the image's size.
 
     Of pixels that tie, those that the image's id draws: spread over the image, and the same for every rule and seed.
     """
     shares = maps.top(saliency, percent / 100)
-    drawn = np.random.default_rng(seed_of("ties", id)).random(shares.size)
+    drawn = np.random.default_rng(seed_of("ties", image_id)).random(shares.size)
     order = np.lexsort((drawn, shares.ravel()))
     chosen = np.zeros(shares.size, bool)
     chosen[order[shares.size - round(shares.sum()) :]] = True

@@ -96,9 +96,9 @@ def test_the_centre_bias_is_highest_in_the_middle_of_any_shape() -> None:
 def test_bottom_up_beats_the_centre_bias_on_the_sample(sample: Tree) -> None:
     def mean_iou(name: str) -> float:
         scores = []
-        for id in sample.ids("test"):
-            truth = maps.load(sample.attention(id))
-            found = maps.normalise(predictor(name)(read_image(sample.image(id))))
+        for image_id in sample.ids("test"):
+            truth = maps.load(sample.attention(image_id))
+            found = maps.normalise(predictor(name)(read_image(sample.image(image_id))))
             scores.append(
                 metrics.iou(*(torch.from_numpy(m)[None] for m in (maps.scale(found, *truth.shape), truth))).item()
             )
@@ -118,8 +118,8 @@ def test_the_stage_pairs_by_id_and_keeps_human_attention_as_it_is(sample: Tree, 
     attention.build(sample, "bottom_up", nobody, workplace / "out")
     ids = sorted(path.stem for path in (workplace / "out" / "gaze").iterdir())
     assert ids == sample.all_ids()
-    for id in ids:
-        assert sha256(workplace / "out" / "human" / f"{id}.png") == sha256(sample.attention(id))
+    for image_id in ids:
+        assert sha256(workplace / "out" / "human" / f"{image_id}.png") == sha256(sample.attention(image_id))
 
 
 @pytest.mark.parametrize("level", [0, 255])
@@ -165,17 +165,17 @@ def test_masks_in_the_folder_for_people_take_the_place_of_the_source_s(sample: T
 
 
 def test_a_recording_gives_densities_and_the_fixations_themselves(sample: Tree, workplace: Path) -> None:
-    id = sample.ids("train")[0]
+    image_id = sample.ids("train")[0]
     recording = workplace / "human" / "mit"
     points = np.zeros((96, 96), np.uint8)
     points[[20, 21, 70], [30, 31, 80]] = 255
-    write(recording / "ALLSTIMULI" / f"{id}.jpeg", sample.image(id).read_bytes())
+    write(recording / "ALLSTIMULI" / f"{image_id}.jpeg", sample.image(image_id).read_bytes())
     jpeg = cv2.imencode(".jpg", points, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
-    write(recording / "ALLFIXATIONMAPS" / f"{id}_fixPts.jpg", jpeg)
+    write(recording / "ALLFIXATIONMAPS" / f"{image_id}_fixPts.jpg", jpeg)
     attention.build(sample, "centre", recording, workplace / "out")
-    found = np.loadtxt(workplace / "out" / "fixations" / f"{id}.csv", delimiter=",", skiprows=1)
+    found = np.loadtxt(workplace / "out" / "fixations" / f"{image_id}.csv", delimiter=",", skiprows=1)
     assert sorted(map(tuple, found)) == [(30.5, 20.5), (31.5, 21.5), (80.5, 70.5)]
-    density = maps.load(workplace / "out" / "human" / f"{id}.png")
+    density = maps.load(workplace / "out" / "human" / f"{image_id}.png")
     assert density[20:22, 30:32].min() > density[70, 80] > density[5, 90]
 
 
@@ -185,7 +185,7 @@ def test_a_folder_for_people_that_is_not_there_is_bad_input(sample: Tree, workpl
 
 
 def test_masks_may_lie_in_the_folder_itself(sample: Tree, workplace: Path, nobody: Path) -> None:
-    id = sample.ids("train")[0]
-    write(nobody / f"{id}.png", png(np.eye(96, dtype=np.uint8) * 255))
+    image_id = sample.ids("train")[0]
+    write(nobody / f"{image_id}.png", png(np.eye(96, dtype=np.uint8) * 255))
     attention.build(sample, "centre", nobody, workplace / "out")
-    assert [path.stem for path in (workplace / "out" / "human").iterdir()] == [id]
+    assert [path.stem for path in (workplace / "out" / "human").iterdir()] == [image_id]

@@ -202,8 +202,8 @@ def test_a_broken_recording_is_not_taken_for_masks(tmp_path: Path) -> None:
 def test_real_recordings_give_every_image_a_map_and_its_fixations(real: Path, name: str) -> None:
     ids = sorted(path.stem for path in (real / name / "stimuli").iterdir())[:10]
     known = attention_of(real / name, ids)
-    for id in ids:
-        found = known(id)
+    for image_id in ids:
+        found = known(image_id)
         assert found.map is not None and found.fixations is not None
         assert 0 < found.map.mean() < 0.5  # people look at a part of an image
         assert len(found.fixations) > 20

@@ -47,10 +47,10 @@ def osie(folder: Path, shown: Sequence[tuple[str, Sequence[np.ndarray]]]) -> Pat
         [
             {
                 "img": name,
-                "subjects": cells([[{"fix_x": p[:, 0], "fix_y": p[:, 1], "fix_duration": p[:, 0]}] for p in all]),
+                "subjects": cells([[{"fix_x": p[:, 0], "fix_y": p[:, 1], "fix_duration": p[:, 0]}] for p in observers]),
             }
         ]
-        for name, all in shown
+        for name, observers in shown
     ]
     (folder / "stimuli").mkdir(parents=True, exist_ok=True)
     savemat(folder / "fixations.mat", {"fixations": cells(rows)})
@@ -65,13 +65,15 @@ def scene(folder: Path, rows: Sequence[Sequence[np.ndarray]]) -> Path:
     return folder
 
 
-def points_image(folder: Path, id: str, pixels: Sequence[tuple[int, int]], width: int = 60, height: int = 40) -> None:
+def points_image(
+    folder: Path, image_id: str, pixels: Sequence[tuple[int, int]], width: int = 60, height: int = 40
+) -> None:
     """MIT1003's picture of the fixated pixels (x, y), with a JPEG's noise."""
     made = np.zeros((height, width), np.uint8)
     for x, y in pixels:
         made[y, x] = 255
     (folder / "ALLFIXATIONMAPS").mkdir(parents=True, exist_ok=True)
-    Image.fromarray(made).save(folder / "ALLFIXATIONMAPS" / f"{id}_fixPts.jpg", quality=90)
+    Image.fromarray(made).save(folder / "ALLFIXATIONMAPS" / f"{image_id}_fixPts.jpg", quality=90)
 
 
 def faults(folder: Path) -> list[tuple[str, str]]:
@@ -81,8 +83,8 @@ def faults(folder: Path) -> list[tuple[str, str]]:
     return [(str(Path(p.file).relative_to(folder)), p.fault) for p in error.value.problems]
 
 
-def kept(recording: Recording, id: str) -> list[list[list[float]]]:
-    return [points.tolist() for points in recording.viewings[id].fixations]
+def kept(recording: Recording, image_id: str) -> list[list[list[float]]]:
+    return [points.tolist() for points in recording.viewings[image_id].fixations]
 
 
 # ---- layouts
@@ -309,9 +311,9 @@ def test_a_points_image_of_16_bits_is_read_as_one_of_8(tmp_path: Path) -> None:
 
 
 def test_every_points_image_that_does_not_fit_is_named(tmp_path: Path) -> None:
-    for id in "abcd":
-        picture(tmp_path / "ALLSTIMULI" / f"{id}.jpeg")
-        points_image(tmp_path, id, [(5, 5)])
+    for image_id in "abcd":
+        picture(tmp_path / "ALLSTIMULI" / f"{image_id}.jpeg")
+        points_image(tmp_path, image_id, [(5, 5)])
     points_image(tmp_path, "b", [(5, 5)], width=50)
     (tmp_path / "ALLFIXATIONMAPS" / "c_fixPts.jpg").unlink()
     cut = tmp_path / "ALLFIXATIONMAPS" / "d_fixPts.jpg"

@@ -23,8 +23,8 @@ MODEL = nn.Identity()
 def tree(tmp_path: Path) -> Tree:
     """Eleven images, each grey in a tone of its own, of two sizes."""
     made = Tree(tmp_path)
-    for tone, id in enumerate(IDS):
-        write(made.image(id), png(np.full((20, 32 if id in WIDE else 24, 3), tone, np.uint8)))
+    for tone, image_id in enumerate(IDS):
+        write(made.image(image_id), png(np.full((20, 32 if image_id in WIDE else 24, 3), tone, np.uint8)))
     voc.write_ids(made.split("train"), IDS)
     return made
 
@@ -40,8 +40,8 @@ def test_a_batch_is_of_one_size_and_none_is_left_out(tree: Tree) -> None:
 
 @pytest.mark.parametrize("ids", [IDS, ["03"], ["09", "04", "02"], ["10"], IDS[::2], []], ids=len)
 def test_an_image_s_company_does_not_depend_on_which_were_asked_for(tree: Tree, ids: list[str]) -> None:
-    for id, others in (seen := dict(_in_batches(MODEL, company, tree, ids, IDS, 3))).items():
-        assert others == next(batch for batch in batches(tree, IDS, 3) if id in batch)
+    for image_id, others in (seen := dict(_in_batches(MODEL, company, tree, ids, IDS, 3))).items():
+        assert others == next(batch for batch in batches(tree, IDS, 3) if image_id in batch)
     assert sorted(seen) == sorted(ids)
 
 
@@ -80,4 +80,4 @@ def test_an_error_reaches_the_caller_and_ends_the_work(tree: Tree) -> None:
 @pytest.mark.skipif(device().type == "cuda", reason="a GPU takes batches")
 def test_a_cpu_takes_images_one_by_one_and_in_order(tree: Tree) -> None:
     some = ["09", "02", "04"]
-    assert list(through(MODEL, company, tree, some, IDS, 3)) == [(id, [id]) for id in some]
+    assert list(through(MODEL, company, tree, some, IDS, 3)) == [(image_id, [image_id]) for image_id in some]

@@ -97,16 +97,16 @@ def test_a_map_is_the_active_cells_where_the_detector_sees_an_object(sign: int) 
     """From activations to the finished map, by hand: whatever sign the activations have, the objectness decides."""
     activations = sign * DIRECTION[:, None, None] * BRIGHT
     seen = Pass(ImageList(torch.zeros(1, 3, 64, 96), [(64, 96)]), {}, activations[None], BRIGHT[None], (4, 6))
-    (map,) = _maps(seen)
+    (heatmap,) = _maps(seen)
     above = (BRIGHT - BRIGHT.mean()).clamp(min=0).numpy()  # what is less active than the mean is not looked at
-    assert map == pytest.approx(above / above.max(), abs=1e-4)
+    assert heatmap == pytest.approx(above / above.max(), abs=1e-4)
 
 
 def test_where_the_detector_sees_objects_in_the_quiet_cells_these_are_the_map() -> None:
     activations = DIRECTION[:, None, None] * BRIGHT
     seen = Pass(ImageList(torch.zeros(1, 3, 64, 96), [(64, 96)]), {}, activations[None], -BRIGHT[None], (4, 6))
-    (map,) = _maps(seen)
-    assert np.array_equal(map, BRIGHT.numpy() == 0)
+    (heatmap,) = _maps(seen)
+    assert np.array_equal(heatmap, BRIGHT.numpy() == 0)
 
 
 def test_the_stored_maps_of_scenes_are_high_on_their_objects(workplace: Path) -> None:
@@ -116,14 +116,14 @@ def test_the_stored_maps_of_scenes_are_high_on_their_objects(workplace: Path) ->
     source = Tree(workplace / "source")
     sources.build(few, source.root)
     saliency.build(source, own.detector, own.saliency, VOC_CLASSES, workplace / "maps")
-    for id in source.all_ids():
-        known = voc.read(source.annotation(id))
-        map = maps.scale(maps.load(workplace / "maps" / f"{id}.png"), known.height, known.width)
-        boxed = np.zeros(map.shape, bool)
+    for image_id in source.all_ids():
+        known = voc.read(source.annotation(image_id))
+        heatmap = maps.scale(maps.load(workplace / "maps" / f"{image_id}.png"), known.height, known.width)
+        boxed = np.zeros(heatmap.shape, bool)
         for x0, y0, x1, y1 in (np.array(one.box).astype(int) for one in known.objects):
             boxed[y0:y1, x0:x1] = True
-        assert map[boxed].mean() > 2 * map[~boxed].mean()
-        assert map[boxed].mean() > 0.2
+        assert heatmap[boxed].mean() > 2 * heatmap[~boxed].mean()
+        assert heatmap[boxed].mean() > 0.2
 
 
 @pytest.mark.parametrize("size", [(96, 96), (96, 131)])
@@ -137,21 +137,21 @@ def test_a_batch_gives_what_each_image_gives_alone(model: FasterRCNN, size: tupl
 @pytest.mark.parametrize("size", [(96, 96), (96, 131)])
 def test_looking_finds_what_the_detector_finds_and_explains_it_alike(model: FasterRCNN, size: tuple[int, int]) -> None:
     for image in photos(3, *size):
-        ((found, map),) = look(model, [image], LAYER)
+        ((found, heatmap),) = look(model, [image], LAYER)
         with torch.no_grad():
             expected = model([image])[0]
         assert all((found[key] == expected[key]).all() for key in ("boxes", "labels", "scores"))
-        assert (map == eigencam(model, [image], LAYER)[0]).all()
+        assert (heatmap == eigencam(model, [image], LAYER)[0]).all()
 
 
 def test_looking_at_a_batch_is_looking_at_each_image(sample: Tree, settings: Params) -> None:
     checkpoint = str(ROOT / settings.detector.checkpoint)
     seeing = settings.detector.model_copy(update={"checkpoint": checkpoint, "size": 256})  # what it was trained at
     model = detectors.load(seeing, VOC_CLASSES)
-    images = [to_tensor(read_image(sample.image(id))).to(device()) for id in sample.ids("test")]
-    for image, (found, map) in zip(images, look(model, images, LAYER), strict=True):
+    images = [to_tensor(read_image(sample.image(image_id))).to(device()) for image_id in sample.ids("test")]
+    for image, (found, heatmap) in zip(images, look(model, images, LAYER), strict=True):
         ((alone, other),) = look(model, [image], LAYER)
-        assert np.abs(map - other).max() < 1e-3  # but for rounding
+        assert np.abs(heatmap - other).max() < 1e-3  # but for rounding
         sure, known = found["scores"] > 0.3, alone["scores"] > 0.3
         assert sure.any()
         assert (found["labels"][sure] == alone["labels"][known]).all()
@@ -167,16 +167,16 @@ def test_images_of_two_sizes_are_refused(model: FasterRCNN) -> None:
     "layer", ["backbone.body.blocks.2", LAYER, "backbone.body.blocks.6", "backbone.fpn.layer_blocks.1"]
 )
 def test_any_layer_can_be_explained(model: FasterRCNN, layer: str) -> None:
-    (map,) = eigencam(model, photos(1), layer)
-    assert map.min() == 0
-    assert map.max() == 1
+    (heatmap,) = eigencam(model, photos(1), layer)
+    assert heatmap.min() == 0
+    assert heatmap.max() == 1
 
 
 def test_cells_of_the_padding_are_left_out(model: FasterRCNN) -> None:
-    (map,) = eigencam(
+    (heatmap,) = eigencam(
         model, photos(1, 96, 131), LAYER
     )  # padded to 96 x 160: of ten columns of cells 8.2 are the image's
-    assert map.shape == (6, 9)
+    assert heatmap.shape == (6, 9)
     (upright,) = eigencam(model, photos(1, 131, 96), LAYER)
     assert upright.shape == (9, 6)
 
@@ -200,9 +200,9 @@ def test_no_stored_map_depends_on_batch_size_or_threads(
     saliency.build(sample, settings.detector, changed, VOC_CLASSES, workplace / "again")
     assert torch.get_num_threads() == threads
     torch.set_num_threads(usual)
-    for id in sample.all_ids():
-        assert sha256(workplace / "out" / f"{id}.png") == sha256(workplace / "again" / f"{id}.png")
-        assert maps.load(workplace / "out" / f"{id}.png").max() == 1
+    for image_id in sample.all_ids():
+        assert sha256(workplace / "out" / f"{image_id}.png") == sha256(workplace / "again" / f"{image_id}.png")
+        assert maps.load(workplace / "out" / f"{image_id}.png").max() == 1
 
 
 def test_a_gpu_s_batches_give_the_maps_of_single_images(model: FasterRCNN, sample: Tree, settings: Params) -> None:
@@ -210,9 +210,9 @@ def test_a_gpu_s_batches_give_the_maps_of_single_images(model: FasterRCNN, sampl
     ids, look = sample.all_ids(), partial(explanations, settings=settings.saliency, layer=LAYER)
     made = dict(_in_batches(model, look, sample, ids, ids, 5))
     assert sorted(made) == ids
-    for id, map in made.items():
-        (alone,) = eigencam(model, [to_tensor(read_image(sample.image(id))).to(device())], LAYER)
-        assert np.abs(map - alone).max() < 1e-3  # but for rounding
+    for image_id, heatmap in made.items():
+        (alone,) = eigencam(model, [to_tensor(read_image(sample.image(image_id))).to(device())], LAYER)
+        assert np.abs(heatmap - alone).max() < 1e-3  # but for rounding
 
 
 @pytest.mark.gpu
@@ -222,24 +222,24 @@ def test_a_killed_run_on_a_gpu_goes_on_to_the_same_maps(sample: Tree, settings: 
         if number % 3:
             path.unlink()
     saliency.build(sample, settings.detector, settings.saliency, VOC_CLASSES, workplace / "again")
-    for id in sample.all_ids():
-        assert sha256(workplace / "out" / f"{id}.png") == sha256(workplace / "again" / f"{id}.png")
+    for image_id in sample.all_ids():
+        assert sha256(workplace / "out" / f"{image_id}.png") == sha256(workplace / "again" / f"{image_id}.png")
 
 
 @pytest.mark.gpu
 def test_a_gpu_s_maps_are_a_cpu_s_but_for_rounding(model: FasterRCNN) -> None:
     images = photos(5, 96, 131)
     on_cpu = deepcopy(model).cpu()
-    for image, map in zip(images, eigencam(model, images, LAYER), strict=True):
-        assert np.abs(map - eigencam(on_cpu, [image.cpu()], LAYER)[0]).max() < 1e-3
+    for image, heatmap in zip(images, eigencam(model, images, LAYER), strict=True):
+        assert np.abs(heatmap - eigencam(on_cpu, [image.cpu()], LAYER)[0]).max() < 1e-3
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("method", ["eigencam", "gradcam"])
 def test_the_library_explains_on_a_gpu(model: FasterRCNN, sample: Tree, settings: Params, method: str) -> None:
     raw = settings.saliency.model_copy(update={"method": method, "sign": "raw"})
-    for _, map in saliency.maps_of(model, sample, sample.ids("test"), raw, LAYER):
-        assert map.shape == (96, 96)
+    for _, heatmap in saliency.maps_of(model, sample, sample.ids("test"), raw, LAYER):
+        assert heatmap.shape == (96, 96)
 
 
 @pytest.mark.parametrize("layer", ["backbone.blocks", "rpn.head.conv"])

@@ -29,9 +29,9 @@ JPEG = cv2.imencode(".jpg", PIXELS)[1].tobytes()
 def tree(tmp_path: Path) -> Tree:
     """Six good images of 60 x 40, `a` to `d` in train, `e` and `f` in val; `a` with known attention."""
     tree = Tree(tmp_path / "users")
-    for id in "abcdef":
-        write(tree.image(id), JPEG)
-        write(tree.annotation(id), render(GOOD))
+    for image_id in "abcdef":
+        write(tree.image(image_id), JPEG)
+        write(tree.annotation(image_id), render(GOOD))
     write(tree.attention("a"), png(PIXELS[..., 0]))
     write_ids(tree.split("train"), "abcd")
     write_ids(tree.split("val"), "ef")
@@ -64,8 +64,8 @@ def test_a_good_tree_is_copied_whole(tree: Tree, tmp_path: Path) -> None:
     made = Tree(tmp_path / "out")
     assert made.splits() == {"train": list("abcd"), "test": list("ef")}
     assert files(made.root) == sorted(
-        [f"JPEGImages/{id}.jpg" for id in "abcdef"]
-        + [f"Annotations/{id}.xml" for id in "abcdef"]
+        [f"JPEGImages/{image_id}.jpg" for image_id in "abcdef"]
+        + [f"Annotations/{image_id}.xml" for image_id in "abcdef"]
         + ["Attention/a.png", "ImageSets/Main/test.txt", "ImageSets/Main/train.txt"]
     )
     for name in files(made.root):
@@ -88,10 +88,10 @@ def test_dvc_takes_the_copies_and_the_originals_stay_the_users(tree: Tree, tmp_p
     build(tree, SPLITS, CLASSES, "stop", root / "source")
     dvc("add", "source")
     assert not Tree(root / "source").image("a").stat().st_mode & 0o222
-    for name, (hash, stat) in before.items():
+    for name, (known, stat) in before.items():
         now = (tree.root / name).stat()
         assert (now.st_ino, now.st_mode, now.st_nlink) == (stat.st_ino, stat.st_mode, 1), name
-        assert sha256(tree.root / name) == hash
+        assert sha256(tree.root / name) == known
 
 
 # ---- one image's files
@@ -187,19 +187,19 @@ def test_a_blank_attention_is_not_counted_as_known(tree: Tree, tmp_path: Path) -
     assert summary["attention"] == 1  # that of `a`
 
 
-@pytest.mark.parametrize("type", [np.uint8, np.uint16])
-def test_attention_of_8_or_16_bits_is_good(tree: Tree, type: type) -> None:
-    write(tree.attention("a"), png(PIXELS[..., 0].astype(type)))
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_attention_of_8_or_16_bits_is_good(tree: Tree, depth: type) -> None:
+    write(tree.attention("a"), png(PIXELS[..., 0].astype(depth)))
     assert faults(tree) == []
 
 
 # ---- splits and folders
 
 
-@pytest.mark.parametrize("id", ["../../secret", "/etc/passwd", "..", "a/../b"])
-def test_an_id_that_is_a_path_is_named_and_never_followed(tree: Tree, id: str) -> None:
-    write_ids(tree.split("train"), ["a", id])
-    assert only_fault(tree) == ("ImageSets/Main/train.txt", f"lists {id!r}, which is no plain file name")
+@pytest.mark.parametrize("image_id", ["../../secret", "/etc/passwd", "..", "a/../b"])
+def test_an_id_that_is_a_path_is_named_and_never_followed(tree: Tree, image_id: str) -> None:
+    write_ids(tree.split("train"), ["a", image_id])
+    assert only_fault(tree) == ("ImageSets/Main/train.txt", f"lists {image_id!r}, which is no plain file name")
 
 
 def test_an_id_too_long_for_a_file_is_named(tree: Tree) -> None:
@@ -270,7 +270,10 @@ def test_a_folder_or_split_that_leads_out_of_the_tree_is_refused(tree: Tree, tmp
         path.rename(tmp_path / path.name)
         path.symlink_to(tmp_path / path.name)
     found = faults(tree)
-    assert [file for file, _ in found][:-1] == ["ImageSets/Main/val.txt", *(f"JPEGImages/{id}.jpg" for id in "abcd")]
+    assert [file for file, _ in found][:-1] == [
+        "ImageSets/Main/val.txt",
+        *(f"JPEGImages/{image_id}.jpg" for image_id in "abcd"),
+    ]
     assert all("leads out of the tree" in fault for _, fault in found[:-1])
 
 
@@ -322,7 +325,7 @@ def test_skip_leaves_the_problem_images_out_and_records_why(tree: Tree, tmp_path
     }
     made = Tree(tmp_path / "out")
     assert made.splits() == {"train": ["a", "d"], "test": ["e", "f"]}
-    assert files(made.image("").parent) == [f"{id}.jpg" for id in "adef"]
+    assert files(made.image("").parent) == [f"{image_id}.jpg" for image_id in "adef"]
 
 
 def test_skip_leaves_a_leak_out_of_both_splits(tree: Tree, tmp_path: Path) -> None:

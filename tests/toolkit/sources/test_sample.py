@@ -41,10 +41,10 @@ def test_scenes_are_drawn_as_ever() -> None:
 
 def test_every_image_has_its_annotation_attention_and_mask(sample: Tree) -> None:
     assert sorted(sample.splits()) == ["test", "test_matching", "test_random", "train"]
-    for id in sample.all_ids():
-        known = voc.read(sample.annotation(id))
-        assert read_image(sample.image(id)).shape == (known.height, known.width, 3)
-        assert maps.load(sample.attention(id)).shape == (known.height, known.width)
+    for image_id in sample.all_ids():
+        known = voc.read(sample.annotation(image_id))
+        assert read_image(sample.image(image_id)).shape == (known.height, known.width, 3)
+        assert maps.load(sample.attention(image_id)).shape == (known.height, known.width)
         assert 1 <= len(known.objects) <= 3
 
 

@@ -38,9 +38,9 @@ def test_without_ties_the_most_salient_pixels_are_the_highest() -> None:
 
 
 def test_above_a_tie_every_pixel_is_chosen() -> None:
-    map = mask() / 2
-    map[5, :30] = 1
-    chosen = most_salient(map, 2.5, "a")
+    heatmap = mask() / 2
+    heatmap[5, :30] = 1
+    chosen = most_salient(heatmap, 2.5, "a")
     assert chosen[5, :30].all()
     assert chosen[:, 30:].sum() == round(0.025 * 40 * 60) - 30
 
@@ -55,7 +55,9 @@ def test_ties_are_spread_over_the_image() -> None:
 
 
 def test_ties_depend_on_the_image_s_id_alone_and_a_larger_share_holds_the_smaller() -> None:
-    a, again, b, more = (most_salient(mask(), p, id) for p, id in ((2.5, "a"), (2.5, "a"), (2.5, "b"), (5, "a")))
+    a, again, b, more = (
+        most_salient(mask(), p, image_id) for p, image_id in ((2.5, "a"), (2.5, "a"), (2.5, "b"), (5, "a"))
+    )
     assert np.array_equal(a, again)
     assert (a & b).sum() < 10  # of 60, 3 by chance
     assert (a <= more).all()

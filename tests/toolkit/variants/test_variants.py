@@ -41,9 +41,9 @@ def selection(sample: Tree) -> pd.DataFrame:
 @pytest.fixture
 def saliency(sample: Tree, workplace: Path) -> Path:
     """A map of a few cells for every image, its top a bright blob somewhere."""
-    for number, id in enumerate(sample.all_ids()):
+    for number, image_id in enumerate(sample.all_ids()):
         coarse = np.random.default_rng(number).random((6, 6))
-        write(workplace / "saliency" / f"{id}.png", maps.encode(maps.normalise(coarse)))
+        write(workplace / "saliency" / f"{image_id}.png", maps.encode(maps.normalise(coarse)))
     return workplace / "saliency"
 
 
@@ -57,13 +57,13 @@ def make(sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params
     return build
 
 
-def region(sample: Tree, saliency: Path, id: str, percent: float = 2.5) -> np.ndarray:
-    height, width = read_image(sample.image(id)).shape[:2]
-    return most_salient(maps.scale(maps.load(saliency / f"{id}.png"), height, width), percent, id)
+def region(sample: Tree, saliency: Path, image_id: str, percent: float = 2.5) -> np.ndarray:
+    height, width = read_image(sample.image(image_id)).shape[:2]
+    return most_salient(maps.scale(maps.load(saliency / f"{image_id}.png"), height, width), percent, image_id)
 
 
-def changed(sample: Tree, variant: Tree, id: str) -> np.ndarray:
-    return (read_image(sample.image(id)) != read_image(variant.image(id))).any(axis=2)
+def changed(sample: Tree, variant: Tree, image_id: str) -> np.ndarray:
+    return (read_image(sample.image(image_id)) != read_image(variant.image(image_id))).any(axis=2)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -78,9 +78,9 @@ def test_a_variant_is_named_wherever_people_look_for_it(name: str) -> None:
 def test_a_variant_is_a_complete_voc_tree(make: Make, sample: Tree, name: str) -> None:
     variant = make(name)
     assert variant.splits() == sample.splits()
-    for id in sample.all_ids():
-        before, after = voc.read(sample.annotation(id)), voc.read(variant.annotation(id))
-        assert read_image(variant.image(id)).shape == (after.height, after.width, 3)
+    for image_id in sample.all_ids():
+        before, after = voc.read(sample.annotation(image_id)), voc.read(variant.annotation(image_id))
+        assert read_image(variant.image(image_id)).shape == (after.height, after.width, 3)
         assert (after.filename, after.width, after.height) == (before.filename, before.width, before.height)
         for known in after.objects:
             x0, y0, x1, y1 = known.box
@@ -92,34 +92,34 @@ def test_a_variant_is_a_complete_voc_tree(make: Make, sample: Tree, name: str) -
 def test_test_images_never_change(make: Make, sample: Tree, name: str) -> None:
     variant = make(name)
     for split in ("test", "test_matching", "test_random"):
-        for id in sample.ids(split):
-            assert sha256(variant.image(id)) == sha256(sample.image(id))
-            assert sha256(variant.annotation(id)) == sha256(sample.annotation(id))
+        for image_id in sample.ids(split):
+            assert sha256(variant.image(image_id)) == sha256(sample.image(image_id))
+            assert sha256(variant.annotation(image_id)) == sha256(sample.annotation(image_id))
 
 
 def test_none_is_the_source_by_links(make: Make, sample: Tree) -> None:
     variant = make("none")
-    for id in sample.all_ids():
-        assert variant.image(id).samefile(sample.image(id))
+    for image_id in sample.all_ids():
+        assert variant.image(image_id).samefile(sample.image(image_id))
 
 
 @pytest.mark.parametrize("name", ["erasing", "inpainting", "random", "random_inpainting"])
 def test_only_selected_images_change(make: Make, sample: Tree, selection: pd.DataFrame, name: str) -> None:
     variant = make(name)
-    for id, selected in zip(selection["id"], selection["selected"], strict=True):
-        assert variant.image(id).samefile(sample.image(id)) != selected
-        assert variant.annotation(id).samefile(sample.annotation(id))
+    for image_id, selected in zip(selection["id"], selection["selected"], strict=True):
+        assert variant.image(image_id).samefile(sample.image(image_id)) != selected
+        assert variant.annotation(image_id).samefile(sample.annotation(image_id))
 
 
 def test_erasing_makes_exactly_the_most_salient_pixels_black(
     make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame
 ) -> None:
     variant = make("erasing")
-    for id in selection["id"][selection["selected"]]:
-        erased = region(sample, saliency, id)
+    for image_id in selection["id"][selection["selected"]]:
+        erased = region(sample, saliency, image_id)
         assert erased.sum() == round(0.025 * erased.size)
-        assert (read_image(variant.image(id))[erased] == 0).all()
-        assert not (changed(sample, variant, id) & ~erased).any()
+        assert (read_image(variant.image(image_id))[erased] == 0).all()
+        assert not (changed(sample, variant, image_id) & ~erased).any()
 
 
 def test_erasing_inpainting_and_random_start_from_one_region_whatever_the_seed(
@@ -128,13 +128,13 @@ def test_erasing_inpainting_and_random_start_from_one_region_whatever_the_seed(
     """Also where the map leaves a choice: it is a mask, all of whose pixels are alike."""
     mask = np.zeros((6, 6), np.float32)
     mask[1:5, 1:5] = 1
-    for id in sample.ids("train"):
-        write(saliency / f"{id}.png", maps.encode(maps.scale(mask, 96, 96).round()))
+    for image_id in sample.ids("train"):
+        write(saliency / f"{image_id}.png", maps.encode(maps.scale(mask, 96, 96).round()))
     erased, filled, moved = make("erasing"), make("inpainting", seed=5), make("random", seed=6)
-    for id in selection["id"][selection["selected"]]:
-        chosen = region(sample, saliency, id)
-        assert not (changed(sample, erased, id) & ~chosen).any()
-        assert not (changed(sample, filled, id) & ~chosen).any()
+    for image_id in selection["id"][selection["selected"]]:
+        chosen = region(sample, saliency, image_id)
+        assert not (changed(sample, erased, image_id) & ~chosen).any()
+        assert not (changed(sample, filled, image_id) & ~chosen).any()
     assert len({json.loads((tree.root / "variant.json").read_text())["pixels"] for tree in (erased, moved)}) == 1
 
 
@@ -142,10 +142,10 @@ def test_random_erases_as_much_elsewhere(make: Make, sample: Tree, saliency: Pat
     variant = make("random")
     about = json.loads((variant.root / "variant.json").read_text())
     ids = selection["id"][selection["selected"]]
-    assert about["pixels"] == sum(int(region(sample, saliency, id).sum()) for id in ids)
-    for id in ids:
-        black = changed(sample, variant, id)
-        overlap = (black & region(sample, saliency, id)).sum() / black.sum()
+    assert about["pixels"] == sum(int(region(sample, saliency, image_id).sum()) for image_id in ids)
+    for image_id in ids:
+        black = changed(sample, variant, image_id)
+        overlap = (black & region(sample, saliency, image_id)).sum() / black.sum()
         assert overlap < 0.2
 
 
@@ -172,11 +172,11 @@ def test_erased_and_inpainted_differ_in_the_fill_alone(
     holes, filled_holes = watched(erasing, monkeypatch), watched(inpainting, monkeypatch)
     erased, inpainted = make(erasing), make(inpainting)
     ids = selection["id"][selection["selected"]]
-    for id, hole, filled_hole in zip(ids, holes, filled_holes, strict=True):
+    for image_id, hole, filled_hole in zip(ids, holes, filled_holes, strict=True):
         assert np.array_equal(hole, filled_hole)
-        assert (read_image(erased.image(id))[hole] == 0).all()
-        assert (read_image(inpainted.image(id))[hole].max(axis=1) > 0).mean() > 0.5
-        assert not (changed(sample, inpainted, id) & ~hole).any()
+        assert (read_image(erased.image(image_id))[hole] == 0).all()
+        assert (read_image(inpainted.image(image_id))[hole].max(axis=1) > 0).mean() > 0.5
+        assert not (changed(sample, inpainted, image_id) & ~hole).any()
 
 
 @pytest.mark.parametrize("name", ["inpainting", "random_inpainting"])
@@ -185,17 +185,17 @@ def test_inpainting_and_its_control_fill_with_the_engine_asked_for(
 ) -> None:
     holes = watched(name, monkeypatch)
     variant = make(name, inpaint=Inpaint(engine="telea", preset="fast"))
-    for id, hole in zip(selection["id"][selection["selected"]], holes, strict=True):
-        assert np.array_equal(read_image(variant.image(id)), telea(read_image(sample.image(id)), hole))
+    for image_id, hole in zip(selection["id"][selection["selected"]], holes, strict=True):
+        assert np.array_equal(read_image(variant.image(image_id)), telea(read_image(sample.image(image_id)), hole))
 
 
 def test_the_oracle_erases_the_cue_and_nothing_else(make: Make, sample: Tree) -> None:
     variant = make("oracle")
-    for id in sample.ids("train"):
-        mask = read_mask(sample, id)
+    for image_id in sample.ids("train"):
+        mask = read_mask(sample, image_id)
         assert mask is not None
-        assert (read_image(variant.image(id))[mask == CUE] == 0).all()
-        assert not (changed(sample, variant, id) & (mask != CUE)).any()
+        assert (read_image(variant.image(image_id))[mask == CUE] == 0).all()
+        assert not (changed(sample, variant, image_id) & (mask != CUE)).any()
     about = json.loads((variant.root / "variant.json").read_text())
     assert about["where"]["cue"] == about["pixels"] > 0
 
@@ -211,10 +211,14 @@ def test_the_oracle_needs_a_source_that_knows_its_cue(
 def test_nontrivial_s_boxes_follow_its_pixels(make: Make, sample: Tree) -> None:
     variant = make("nontrivial")
     ids = sample.ids("train")
-    moved = [id for id in ids if voc.read(variant.annotation(id)).objects != voc.read(sample.annotation(id)).objects]
+    moved = [
+        image_id
+        for image_id in ids
+        if voc.read(variant.annotation(image_id)).objects != voc.read(sample.annotation(image_id)).objects
+    ]
     assert moved  # the study threw the moved boxes away
-    for id in ids:
-        assert voc.read(variant.annotation(id)).objects
+    for image_id in ids:
+        assert voc.read(variant.annotation(image_id)).objects
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -227,9 +231,9 @@ def test_the_same_pixels_whatever_was_made_before(
     (workplace / ".salvoc").rename(workplace / "first store")
     variants.build(name, sample, saliency, few, settings.aug, workplace / "killed")
     variants.build(name, sample, saliency, selection, settings.aug, workplace / "resumed")
-    for id in sample.ids("train"):
-        assert sha256(Tree(workplace / "resumed").image(id)) == sha256(whole.image(id))
-        assert sha256(Tree(workplace / "resumed").annotation(id)) == sha256(whole.annotation(id))
+    for image_id in sample.ids("train"):
+        assert sha256(Tree(workplace / "resumed").image(image_id)) == sha256(whole.image(image_id))
+        assert sha256(Tree(workplace / "resumed").annotation(image_id)) == sha256(whole.annotation(image_id))
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -293,8 +297,8 @@ def test_its_croissant_file_is_valid_and_finds_its_files(make: Make, sample: Tre
     assert about["license"] == "https://www.apache.org/licenses/LICENSE-2.0"
     assert json.loads((sample.root / "source.json").read_text())["hash"][:12] in about["description"]
     found = {files["@id"]: sorted(variant.root.glob(files["includes"])) for files in about["distribution"]}
-    assert found["images"] == [variant.image(id) for id in sorted(sample.all_ids())]
-    assert found["annotations"] == [variant.annotation(id) for id in sorted(sample.all_ids())]
+    assert found["images"] == [variant.image(image_id) for image_id in sorted(sample.all_ids())]
+    assert found["annotations"] == [variant.annotation(image_id) for image_id in sorted(sample.all_ids())]
     assert [path.stem for path in found["splits"]] == sorted(sample.splits())
     assert {files["@id"]: files["encodingFormat"] for files in about["distribution"]} == {
         "images": "image/jpeg", "annotations": "application/xml", "splits": "text/plain",
