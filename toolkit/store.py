@@ -1,11 +1,15 @@
 """Finished work by content: what the same code made once from the same input and settings is never made again."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+from tqdm import tqdm
 
 from toolkit.files import digest, repository, write
 from toolkit.provenance import code
+
+Files = Mapping[str, bytes]  # one piece of work, by suffix; the last one written says that it is whole
 
 
 def home() -> Path:
@@ -35,3 +39,23 @@ class Store:
         if not path.exists():
             write(path, make())
         return path
+
+
+def make_missing(
+    paths: Mapping[str, Path], make: Callable[[Sequence[str]], Iterable[tuple[str, Files]]], title: str
+) -> None:
+    """Make what is not there yet of the work whose place is known by the image's id (see `Store.path`).
+
+    `make` is given the ids that lack theirs and gives each with its files, in any order: it may be a loop, a pool of
+    threads (`workers.mapped`), or a machine's share of a cluster's work. Each piece is kept as soon as it comes, so
+    that a killed run goes on where it stopped. The last file of a piece must be the one that `paths` names.
+    """
+    missing = [image_id for image_id, path in paths.items() if not path.exists()]
+    if not missing:
+        return
+    done = len(paths) - len(missing)
+    with tqdm(desc=title, total=len(paths), initial=done, unit="image", mininterval=1) as bar:
+        for image_id, files in make(missing):
+            for suffix, content in files.items():
+                write(paths[image_id].with_suffix(suffix), content)
+            bar.update()

@@ -7,7 +7,7 @@ to other processes, and rounds the same however many threads there are.
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import local
 from typing import TypeVar
@@ -52,3 +52,8 @@ def _threads() -> int:
 def _set_threads(count: int) -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
+
+
+def batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """The items in order, `size` at a time; the last batch may be smaller."""
+    return [items[start : start + size] for start in range(0, len(items), size)]

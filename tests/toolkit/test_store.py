@@ -1,14 +1,15 @@
 """The store: work is made once, survives a failure, and is found only by the code that would make it again."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from toolkit import provenance
-from toolkit.store import Store
+from toolkit.files import write
+from toolkit.store import Files, Store, make_missing
 
 MAKER = "toolkit.maps"
 
@@ -147,3 +148,31 @@ def test_every_store_is_keyed_by_the_module_that_fills_it() -> None:
     ]
     assert len(makers) >= 7
     assert set(makers) == {"__name__"}
+
+
+def test_what_is_missing_is_made_and_kept_as_soon_as_it_comes(tmp_path: Path) -> None:
+    paths = {image_id: tmp_path / f"{image_id}.json" for image_id in "abcd"}
+    write(paths["b"], b"old")
+
+    def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
+        assert list(missing) == ["a", "c", "d"]
+        for image_id in reversed(missing):
+            yield image_id, {".png": b"pixels", ".json": image_id.encode()}
+            assert paths[image_id].read_bytes() == image_id.encode()
+            if image_id == "c":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_missing(paths, make, "work")
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} >= {"d.png", "d.json", "c.png", "c.json"}
+    assert paths["b"].read_bytes() == b"old"
+    assert not paths["a"].exists()
+
+
+def test_where_nothing_is_missing_nothing_is_begun(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", b"")
+
+    def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
+        raise AssertionError("begun")
+
+    make_missing({"a": tmp_path / "a.png"}, make, "work")

@@ -218,7 +218,9 @@ def test_plain_names_are_safe_ids(image_id: str) -> None:
     assert safe_id(image_id)
 
 
-@pytest.mark.parametrize("image_id", ["", ".", "..", ".hidden", "../x", "a/b", "/etc/passwd", "a\\b", "a\n", "a\0", "C:x"])
+@pytest.mark.parametrize(
+    "image_id", ["", ".", "..", ".hidden", "../x", "a/b", "/etc/passwd", "a\\b", "a\n", "a\0", "C:x"]
+)
 def test_what_could_leave_its_folder_is_no_safe_id(image_id: str) -> None:
     assert not safe_id(image_id)
 

@@ -7,7 +7,7 @@ from threading import Event, Timer, get_ident
 import pytest
 import torch
 
-from toolkit.workers import AHEAD, mapped
+from toolkit.workers import AHEAD, batches, mapped
 
 THREADS = 2
 
@@ -110,3 +110,8 @@ def test_what_is_queued_never_begins_once_an_item_raises() -> None:
     with pytest.raises(ValueError, match="no such image"):
         list(mapped(lambda: held, range(100)))
     assert held.begun <= 1 + THREADS
+
+
+def test_batches_are_in_order_and_the_last_one_is_what_is_left() -> None:
+    assert batches([1, 2, 3, 4, 5], 2) == [[1, 2], [3, 4], [5]]
+    assert batches([], 2) == []
