@@ -1,12 +1,11 @@
 """params.yaml as typed, validated models: an unknown key, a wrong type or a value out of range stops at once."""
 
-import json
-import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from toolkit.errors import BadInput, Problem
 
@@ -22,8 +21,7 @@ def _distinct(items: list[Item]) -> list[Item]:
 
 
 Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_distinct)]
-VariantName = Literal["none", "erasing", "inpainting", "nontrivial", "random", "random_inpainting", "oracle"]
-VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
+Name = Annotated[str, Field(pattern=r"^\w+$")]  # part of paths and of stages' names
 
 
 class Section(BaseModel):
@@ -35,8 +33,8 @@ class Section(BaseModel):
 class Data(Section):
     source: Literal["sample", "folder", "voc2012"]
     path: str  # the folder source's VOC tree
-    train: str  # names of splits in ImageSets/Main
-    test: str
+    train_split: str  # names in ImageSets/Main
+    test_split: str
     classes: Distinct[str]
     on_error: Literal["stop", "skip"]
 
@@ -44,15 +42,15 @@ class Data(Section):
 class Cue(Section):
     correlation: Share
     place: Literal["corner", "near", "overlapping"]
-    size: Annotated[float, Field(gt=0, le=0.5)]
+    side: Annotated[float, Field(gt=0, le=0.5)]
     ambiguous: Share
 
 
 class Sample(Section):
     seed: int
     size: Annotated[int, Field(ge=64, le=1024, multiple_of=32)]
-    train: Count
-    test: Count
+    train_scenes: Count
+    test_scenes: Count
     cue: Cue
 
 
@@ -61,6 +59,7 @@ class Detector(Section):
     weights: Literal["checkpoint", "coco", "imagenet"]
     checkpoint: str
     size: Annotated[int, Field(ge=64)]
+    at_once: Count
 
 
 class Solver(Section):
@@ -76,7 +75,7 @@ class Base(Solver):
 
 
 class Attention(Section):
-    predictor: Literal["gaze_lite0", "deepgaze2e", "bottom_up", "spectral_residual", "centre"]
+    predictor: str  # one of toolkit.attention.PREDICTORS
     human: str  # a folder of people's own attention
 
 
@@ -84,12 +83,16 @@ class Saliency(Section):
     method: str
     layer: str
     sign: Literal["objectness", "raw"]
-    batch: Count
 
 
 class Inpaint(Section):
-    engine: Literal["dip", "telea"]
+    method: Literal["dip", "telea"]
     preset: Literal["fast", "study"]
+
+
+class Nontrivial(Section):
+    policy: Literal["v0", "v1", "v2", "v3"]
+    engine: Literal["torchvision", "imgaug"]
 
 
 class Aug(Section):
@@ -98,15 +101,23 @@ class Aug(Section):
     erase_percent: Annotated[float, Field(gt=0, lt=100)]
     seed: int
     inpaint: Inpaint
-    policy: Literal["v0", "v1", "v2", "v3"]
-    engine: Literal["torchvision", "imgaug"]
+    nontrivial: Nontrivial
+
+
+class Arm(Section):
+    """One detector of the study: what it is fine-tuned on, to what end, and for how long."""
+
+    variant: str  # one of toolkit.variants.rules.RULES
+    objective: str = "detection"  # one of training.objectives.OBJECTIVES
+    steps: Annotated[int, Field(ge=0)] | None = None  # as train.steps says
+    aug: dict[str, Any] = {}  # what differs from `aug`
 
 
 class Train(Solver):
     seeds: Distinct[int]
 
 
-class Evaluate(Section):
+class Score(Section):
     resamples: Count
     seed: int
 
@@ -119,9 +130,38 @@ class Params(Section):
     attention: Attention
     saliency: Saliency
     aug: Aug
-    variants: Distinct[VariantName]
+    arms: Annotated[dict[Name, Arm], Field(min_length=1)]
     train: Train
-    evaluate: Evaluate
+    score: Score
+
+    @model_validator(mode="after")
+    def _arms_settings_are_valid(self) -> "Params":
+        for name in self.arms:
+            try:
+                self.aug_of(name)
+            except ValidationError as error:
+                told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+                raise ValueError(f"arms.{name}.aug: {told}") from None
+        return self
+
+    def aug_of(self, arm: str) -> Aug:
+        """The settings by which an arm's train images are selected and changed: `aug`, and what differs in its row."""
+        return Aug.model_validate(merged(self.aug.model_dump(), self.arms[arm].aug))
+
+    def train_of(self, arm: str) -> Train:
+        """How an arm is fine-tuned; one of no steps has one seed, for nothing in it is drawn."""
+        steps = self.arms[arm].steps
+        if steps is None:
+            return self.train
+        return self.train.model_copy(update={"steps": steps} | ({} if steps else {"seeds": self.train.seeds[:1]}))
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with the changes, section by section; what is changed to None is left out."""
+    both = dict(values)
+    for key, change in changes.items():
+        both[key] = merged(both.get(key) or {}, change) if isinstance(change, dict) else change
+    return {key: value for key, value in both.items() if value is not None}
 
 
 def load(path: str | Path = "params.yaml") -> Params:
@@ -146,9 +186,3 @@ def _mend(kind: str) -> str:
         "extra_forbidden": "no such key: remove it or mend its spelling",
         "missing": "add it; presets/ has every key with its default",
     }.get(kind, "presets/ has the default and says what is allowed")
-
-
-def with_path(text: str, path: str) -> str:
-    """A params file's text with `data.path` set, its comments kept."""
-    quoted = json.dumps(str(Path(path).expanduser()))
-    return re.sub(r"(?m)^(  path: )[^#\n]*?( *#.*)?$", lambda m: f"{m[1]}{quoted}{m[2] or ''}", text, count=1)

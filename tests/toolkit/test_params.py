@@ -6,8 +6,17 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from toolkit import params
+from toolkit import params, presets
 from toolkit.errors import BadInput
+from toolkit.params import Params
+
+PRESETS = ROOT / "presets"
+
+
+def loaded(folder: Path, preset: str) -> Params:
+    path = folder / f"{preset}.yaml"
+    path.write_text(presets.text(PRESETS, preset))
+    return params.load(path)
 
 
 def changed(tmp_path: Path, key: str, value: object) -> Path:
@@ -22,21 +31,26 @@ def changed(tmp_path: Path, key: str, value: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "path", [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))], ids=lambda p: p.name
-)
-def test_the_project_s_own_params_are_valid(path: Path) -> None:
-    params.load(path)
+@pytest.mark.parametrize("name", presets.names(PRESETS))
+def test_every_preset_is_a_whole_params_file(tmp_path: Path, name: str) -> None:
+    assert loaded(tmp_path, name).arms.keys() >= {"base", "none", "erasing", "inpainting", "nontrivial"}
 
 
 def test_the_clone_starts_with_the_sample_preset() -> None:
-    assert (ROOT / "params.yaml").read_text() == (ROOT / "presets" / "sample.yaml").read_text()
+    assert (ROOT / "params.yaml").read_text() == presets.text(PRESETS, "sample")
 
 
-def test_voc_2012_is_split_as_its_makers_split_it_and_seen_five_times() -> None:
+def test_a_preset_changes_values_and_takes_arms_away_that_its_source_cannot_have(tmp_path: Path) -> None:
+    sample, folder = loaded(tmp_path, "sample"), loaded(tmp_path, "folder")
+    assert (sample.data.source, folder.data.source) == ("sample", "folder")
+    assert sample.arms.keys() - folder.arms.keys() == {"oracle"}
+    assert folder.sample == sample.sample
+
+
+def test_voc_2012_is_split_as_its_makers_split_it_and_seen_five_times(tmp_path: Path) -> None:
     """The study tested on its 898 images with human masks; its five epochs are kept."""
-    voc2012 = params.load(ROOT / "presets" / "voc2012.yaml")
-    assert (voc2012.data.train, voc2012.data.test) == ("train", "val")
+    voc2012 = loaded(tmp_path, "voc2012")
+    assert (voc2012.data.train_split, voc2012.data.test_split) == ("train", "val")
     assert voc2012.train.steps * voc2012.train.batch == pytest.approx(5 * 5717, rel=0.001)  # images in VOC's train
 
 
@@ -47,16 +61,19 @@ def test_voc_2012_is_split_as_its_makers_split_it_and_seen_five_times() -> None:
         ("aug.threshold", 1.5),
         ("aug.threshold", "0.1"),
         ("aug.erase_percent", 0.0),
-        ("aug.inpaint.engine", "photoshop"),
+        ("aug.inpaint.method", "photoshop"),
         ("train.seeds", []),
         ("train.seeds", [1, 2, 1]),  # a seed twice would count as two
         ("data.classes", ["dog", "dog"]),
-        ("variants", ["none", "none"]),
+        ("arms", {}),
+        ("arms.erasing", {}),
+        ("arms.erasing", {"variant": "erasing", "steps": -1}),
+        ("arms.erasing", {"variant": "erasing", "stepps": 1}),
+        ("arms.erasing/10", {"variant": "erasing"}),  # names are parts of paths
         ("train.steps", 0),
-        ("saliency.batch", 2.5),
+        ("detector.at_once", 2.5),
         ("sample.size", 100),
         ("sample.cue.place", "everywhere"),
-        ("variants", ["none", "blurring"]),
         ("data.source", "imagenet"),
         ("data.path", None),
     ],
@@ -84,9 +101,31 @@ def test_what_is_no_params_file_is_refused(tmp_path: Path, text: str) -> None:
         params.load(path)
 
 
+def test_an_arm_s_own_settings_are_checked_by_their_keys(tmp_path: Path) -> None:
+    row = {"variant": "erasing", "aug": {"erase_percent": 0, "inpaint": {"preset": "slow"}, "colour": 1}}
+    with pytest.raises(BadInput, match=r"(?s)arms\.erasing\.aug: .*erase_percent: .*inpaint\.preset: .*colour: "):
+        params.load(changed(tmp_path, "arms.erasing", row))
+
+
+def test_an_arm_differs_in_what_its_row_says_and_in_nothing_else(tmp_path: Path) -> None:
+    row = {"variant": "erasing", "steps": 7, "aug": {"against": "gaze", "inpaint": {"preset": "study"}}}
+    own = params.load(changed(tmp_path, "arms.erasing", row))
+    inpaint = own.aug.inpaint.model_copy(update={"preset": "study"})
+    assert own.aug_of("erasing") == own.aug.model_copy(update={"against": "gaze", "inpaint": inpaint})
+    assert own.aug_of("none") == own.aug
+    assert own.train_of("erasing") == own.train.model_copy(update={"steps": 7})
+    assert own.train_of("none") == own.train
+
+
+def test_the_arm_of_no_steps_has_one_seed(tmp_path: Path) -> None:
+    several = params.load(changed(tmp_path, "train.seeds", [5, 6]))
+    assert (several.train_of("base").steps, several.train_of("base").seeds) == (0, [5])
+    assert several.train_of("none").seeds == [5, 6]
+
+
 def test_a_preset_s_path_is_set_and_its_comments_stay() -> None:
-    text = (ROOT / "presets" / "sample.yaml").read_text()
-    set_ = params.with_path(text, "/data/it's mine: #1")
+    text = presets.text(PRESETS, "sample")
+    set_ = presets.text(PRESETS, "sample", "/data/it's mine: #1")
     assert yaml.safe_load(set_)["data"]["path"] == "/data/it's mine: #1"
     assert [line.partition("#")[2] for line in text.splitlines() if "path:" not in line] == [
         line.partition("#")[2] for line in set_.splitlines() if "path:" not in line

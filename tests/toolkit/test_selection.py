@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from toolkit.errors import BadInput
-from toolkit.selection import select
+from toolkit.params import Params
+from toolkit.selection import build, select, told
 
 TABLE = pd.DataFrame(
     {
@@ -59,3 +60,21 @@ def test_a_lower_threshold_selects_a_subset() -> None:
 def test_an_empty_train_split_is_refused() -> None:
     with pytest.raises(BadInput, match="train"):
         select(TABLE[TABLE["split"] == "test"], 0.1, "known")
+
+
+def test_each_arm_is_chosen_for_by_its_own_settings(settings: Params) -> None:
+    known, gaze = (settings.aug.model_copy(update={"threshold": 0.1, "against": a}) for a in ("known", "gaze"))
+    table = build(TABLE, {"erasing": known, "erasing_gaze": gaze})
+    assert [list(rows["id"][rows["selected"]]) for _, rows in table.groupby("arm")] == [["a", "c"], ["b", "c"]]
+    assert (table["threshold"] == 0.1).all()
+
+
+def test_the_selection_is_told_in_one_line_for_arms_that_were_chosen_for_alike(settings: Params) -> None:
+    known, gaze = (settings.aug.model_copy(update={"threshold": 0.4, "against": a}) for a in ("known", "gaze"))
+    assert told(build(TABLE, {"erasing": known, "random": known})) == [
+        "3 of 4 train images (75%) were selected: the IoU of the base detector's saliency with gaze and human "
+        "attention is below 0.4."
+    ]
+    first, second = told(build(TABLE, {"erasing": known, "random": known, "erasing_gaze": gaze}))
+    assert first.startswith("erasing, random: 3 of 4 ")
+    assert second.startswith("erasing_gaze: 3 of 4 train images (75%) were selected: the IoU of the base detector's ")

@@ -19,7 +19,7 @@ def build(params: Params, out: Path) -> dict[str, Any]:
     if data.source == "sample":
         about: dict[str, Any] = sample.build(params.sample, out)
     else:
-        splits = {"train": data.train, "test": data.test}
+        splits = {"train": data.train_split, "test": data.test_split}
         about = folder.build(_tree(params), splits, data.classes, data.on_error, out)
     tree = Tree(out)
     of = (tree.image, tree.annotation, tree.attention, tree.mask)  # who depends on source.json depends on all of them

@@ -65,7 +65,7 @@ def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tupl
 
     if len(set(splits.values())) < len(splits):
         mend = "name two: a test image must not be trained on"
-        same = Problem("data.train and data.test", "are the same split", mend)
+        same = Problem("data.train_split and data.test_split", "are the same split", mend)
         return {name: [] for name in splits}, [same]
 
     listed: dict[str, list[str]] = {}

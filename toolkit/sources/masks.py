@@ -1,4 +1,6 @@
-"""The sample's masks: which pixels of a scene are an object's, and which the planted cue's."""
+"""What the sample knows of its planted cue: which test split has which, and which pixels of a scene it covers."""
+
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -6,6 +8,8 @@ from PIL import Image
 from toolkit.voc import Tree
 
 OBJECT, CUE = 1, 2  # values in a mask; 0 is background
+Condition = Literal["correlated", "none", "matching", "random"]  # which cue a main object carries
+TEST_SPLITS: dict[str, Condition] = {"test": "none", "test_matching": "matching", "test_random": "random"}
 
 
 def read_mask(source: Tree, image_id: str) -> np.ndarray | None:

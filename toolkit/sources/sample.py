@@ -17,19 +17,19 @@ from tqdm import tqdm
 from toolkit import maps, voc
 from toolkit.files import png, seed_of, write
 from toolkit.params import Sample
-from toolkit.sources.scenes import Condition, attention, draw
+from toolkit.sources.masks import TEST_SPLITS, Condition
+from toolkit.sources.scenes import attention, draw
 from toolkit.voc import Tree
 
 JPEG_QUALITY = 95
-TEST: dict[str, Condition] = {"test": "none", "test_matching": "matching", "test_random": "random"}
 
 
 def build(settings: Sample, out: Path) -> dict[str, object]:
     """Write the sample's VOC tree, with `Attention/` and `Masks/`; returns its counts."""
-    splits = {"train": [f"train_{n:05d}" for n in range(settings.train)]}
+    splits = {"train": [f"train_{n:05d}" for n in range(settings.train_scenes)]}
     jobs: list[tuple[str, str, Condition]] = [(image_id, image_id, "correlated") for image_id in splits["train"]]
-    for split, condition in TEST.items():
-        scenes = [f"test_{n:05d}" for n in range(settings.test)]
+    for split, condition in TEST_SPLITS.items():
+        scenes = [f"test_{n:05d}" for n in range(settings.test_scenes)]
         splits[split] = [scene if condition == "none" else f"{scene}_{condition}" for scene in scenes]
         jobs += [(image_id, scene, condition) for image_id, scene in zip(splits[split], scenes, strict=True)]
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:

@@ -7,17 +7,14 @@ with its own class's cue or with another's, and differ in the cue's pixels alone
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from toolkit.params import Cue
-from toolkit.sources.masks import CUE, OBJECT
+from toolkit.sources.masks import CUE, OBJECT, Condition
 from toolkit.voc import VOC_CLASSES, Annotation, Object
-
-Condition = Literal["none", "matching", "random", "correlated"]
 
 ICONS: dict[str, tuple[str, ...]] = {
     "aeroplane": ("airplane", "airplane_takeoff", "airplane_landing"),
@@ -211,7 +208,7 @@ def _tile_place(
     box: tuple[float, float, float, float], cue: Cue, rng: np.random.Generator, size: int
 ) -> tuple[slice, slice]:
     """Rows and columns of the tile: in a corner of the image, beside the main object, or over part of it."""
-    side = round(cue.size * size)
+    side = round(cue.side * size)
     x0, y0, x1, y1 = box
     if cue.place == "corner":
         margin = size // 32

@@ -1,0 +1,24 @@
+"""Where everything lies, from the repository's root; each stage's outputs in the order of the stages."""
+
+from pathlib import Path
+
+PARAMS, PRESETS = Path("params.yaml"), Path("presets")
+DATASETS, REPORTS = Path("datasets"), Path("reports")
+HUMAN = DATASETS / "human"  # where people put attention of their own
+
+SOURCE = DATASETS / "source"
+BASE = DATASETS / "base.safetensors"
+ATTENTION = DATASETS / "attention"
+SALIENCY = DATASETS / "saliency"
+AGREEMENT = DATASETS / "agreement.parquet"
+SELECTION = DATASETS / "selection.parquet"
+# in each of these a folder an arm
+VARIANTS = DATASETS / "variants"
+ARMS, CURVES = DATASETS / "arms", REPORTS / "training"
+PREDICTIONS, HEATMAPS = DATASETS / "predictions", DATASETS / "heatmaps"  # what an arm finds, and where it looks
+SCORES, METRICS = REPORTS / "scores", REPORTS / "metrics"  # METRICS: ARM.json
+
+STUDY = REPORTS / "study"
+FIFTYONE = DATASETS / "fiftyone"
+
+GAZE = REPORTS / "gaze"  # what `salvoc gaze evaluate` finds
