@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from typer.testing import CliRunner
 
+from commands import app
 from tests.conftest import ROOT
-from toolkit.cli import app
+from toolkit import presets
 
 RUN = CliRunner()
-COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+COMMANDS = list(typer.main.get_command(app).commands)
 
 
 @pytest.fixture
@@ -44,13 +46,12 @@ def test_a_preset_becomes_params_and_the_old_ones_are_kept(project: Path) -> Non
     ("arguments", "message"),
     [
         (["preset", "cifar"], "sample"),
-        (["variant", "blurring"], "erasing"),
-        (["evaluate", "blurring"], "base"),
+        (["export", "blurring", "out"], "salvoc preset"),
         (["source"], "salvoc preset"),
         (["app"], "dvc repro"),
         (["preset", "folder", "--path", "nowhere"], "is not a folder"),
         *(([stage], "dvc repro") for stage in ("attention", "saliency", "agreement", "select")),
-        *(([stage, "none"], "dvc repro") for stage in ("variant", "finetune", "evaluate")),
+        *(([stage, "none"], "salvoc preset") for stage in ("variant", "finetune", "predict", "score")),
         (["export", "erasing", "out"], "salvoc preset"),
     ],
 )
@@ -63,6 +64,17 @@ def test_a_mistake_gets_one_error_with_its_mend_and_writes_nothing(
     assert message in done.stderr
     assert "Traceback" not in done.output
     assert sorted(project.rglob("*")) == before
+
+
+@pytest.mark.parametrize("stage", ["variant", "finetune", "predict", "score"])
+def test_an_arm_that_there_is_not_is_refused_with_those_there_are_and_one_without_its_input_with_what_makes_it(
+    project: Path, stage: str
+) -> None:
+    RUN.invoke(app, ["preset", "sample"])
+    unknown, early = RUN.invoke(app, [stage, "blurring"]), RUN.invoke(app, [stage, "erasing"])
+    assert (unknown.exit_code, early.exit_code) == (2, 2)
+    assert "choose one of: base, none, erasing" in unknown.stderr
+    assert "`dvc repro` makes it" in early.stderr
 
 
 def test_broken_input_is_listed_whole_and_nothing_is_written(project: Path) -> None:
@@ -106,7 +118,7 @@ def test_an_experiments_checkout_without_the_users_images_is_told_where_they_are
     inside = project / ".dvc" / "tmp" / "exps" / "one"
     inside.mkdir(parents=True)
     (project / "datasets" / "own" / "ImageSets" / "Main").mkdir(parents=True)
-    (inside / "params.yaml").write_text((project / "presets" / "folder.yaml").read_text())
+    (inside / "params.yaml").write_text(presets.text(project / "presets", "folder"))
     monkeypatch.chdir(inside)
     done = RUN.invoke(app, ["source"])
     assert done.exit_code == 2
@@ -117,7 +129,7 @@ def test_voc_2012_is_downloaded_once_for_all_experiments(project: Path, monkeypa
     inside = project / ".dvc" / "tmp" / "exps" / "one"
     inside.mkdir(parents=True)
     (project / ".salvoc" / "downloads" / "VOC2012").mkdir(parents=True)  # what is there is not downloaded again
-    (inside / "params.yaml").write_text((project / "presets" / "voc2012.yaml").read_text())
+    (inside / "params.yaml").write_text(presets.text(project / "presets", "voc2012"))
     monkeypatch.chdir(inside)
     done = RUN.invoke(app, ["source"])
     assert done.exit_code == 2

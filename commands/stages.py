@@ -1,0 +1,187 @@
+"""The stages of dvc.yaml: each gives a `build` its paths and its part of params.yaml."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.checks import known, needs, settings
+from toolkit import places
+from toolkit.errors import BadInput, Problem
+from toolkit.files import new_folder, replacing
+from toolkit.voc import Tree
+
+PANEL = "Stages, in the order of dvc.yaml"
+Arm = Annotated[str, typer.Argument(help="A row of `arms` in params.yaml.", show_default=False)]
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=PANEL)
+def source() -> None:
+    """Make, link or download the VOC tree that `data.source` names -> datasets/source."""
+    from toolkit import sources
+
+    params = settings()
+    with new_folder(places.SOURCE) as out:
+        about = sources.build(params, out)
+    left = f", {len(skipped)} left out (why: source.json)" if (skipped := about["skipped"]) else ""
+    typer.echo(f"{about['images']} images from {about['source']!r}{left}")
+
+
+@app.command(rich_help_panel=PANEL)
+def base() -> None:
+    """Train the sample's base detector -> datasets/base.safetensors (which is committed: rarely needed)."""
+    from training.base import build
+
+    build(settings(), places.BASE)
+
+
+@app.command(rich_help_panel=PANEL)
+def attention() -> None:
+    """Where people look in every image -> datasets/attention/{human,gaze}."""
+    from toolkit.attention import build, is_empty
+
+    needs(places.SOURCE)
+    chosen = settings().attention
+    human = Path(chosen.human).expanduser()
+    if human == places.HUMAN and not is_empty(human):
+        # It is empty in an experiment's own checkout, and DVC would take that for nothing known.
+        mend = f"put it into a folder of its own, such as {human / 'masks'}, and name that in attention.human"
+        raise BadInput(Problem(str(human), "holds people's attention itself", mend))
+    with new_folder(places.ATTENTION) as out:
+        build(Tree(places.SOURCE), chosen.predictor, human, out)
+
+
+@app.command(rich_help_panel=PANEL)
+def saliency() -> None:
+    """Where the base detector looks in every image -> datasets/saliency."""
+    from toolkit.saliency import build
+
+    needs(places.SOURCE)
+    params = settings()
+    with new_folder(places.SALIENCY) as out:
+        build(Tree(places.SOURCE), params.detector, params.saliency, params.data.classes, out)
+
+
+@app.command(rich_help_panel=PANEL)
+def agreement() -> None:
+    """How the two compare, image by image -> datasets/agreement.parquet."""
+    from toolkit.agreement import build
+
+    needs(places.SOURCE, places.SALIENCY, places.ATTENTION)
+    table = build(Tree(places.SOURCE), places.SALIENCY, places.ATTENTION)
+    with replacing(places.AGREEMENT) as partial:
+        table.to_parquet(partial)
+
+
+@app.command(rich_help_panel=PANEL)
+def select() -> None:
+    """For each arm the train images whose agreement is below aug.threshold -> datasets/selection.parquet.
+
+    Example: `dvc exp run -S aug.threshold=0.05`
+    """
+    import pandas as pd
+
+    from toolkit.selection import build, told
+
+    needs(places.AGREEMENT)
+    params = settings()
+    table = build(pd.read_parquet(places.AGREEMENT), {arm: params.aug_of(arm) for arm in params.arms})
+    with replacing(places.SELECTION) as partial:
+        table.to_parquet(partial)
+    typer.echo("\n".join(told(table)))
+
+
+@app.command(rich_help_panel=PANEL)
+def variant(arm: Arm) -> None:
+    """The complete VOC dataset that an arm is fine-tuned on, made by its rule -> datasets/variants/ARM.
+
+    Example: `salvoc variant inpainting`
+    """
+    import pandas as pd
+
+    from toolkit import variants
+
+    params = settings()
+    known(arm, params.arms)
+    needs(places.SOURCE, places.SALIENCY, places.SELECTION)
+    selection = pd.read_parquet(places.SELECTION, filters=[("arm", "==", arm)])
+    with new_folder(places.VARIANTS / arm) as out:
+        about = variants.build(
+            arm, params.arms[arm].variant, Tree(places.SOURCE), places.SALIENCY, selection, params.aug_of(arm), out
+        )
+    typer.echo(f"{arm}: {about['changed']} of {about['train']} train images changed")
+
+
+@app.command(rich_help_panel=PANEL)
+def finetune(arm: Arm) -> None:
+    """The base detector fine-tuned on an arm's variant, once a seed -> datasets/arms/ARM."""
+    from training.finetune import build
+
+    params = settings()
+    known(arm, params.arms)
+    needs(places.VARIANTS / arm)
+    with new_folder(places.ARMS / arm) as out, new_folder(places.CURVES / arm) as curves:
+        build(arm, Tree(places.VARIANTS / arm), params, out, curves)
+
+
+@app.command(rich_help_panel=PANEL)
+def predict(arm: Arm) -> None:
+    """What an arm's detectors find in the test split, and where they look -> datasets/predictions/ARM, heatmaps/ARM."""
+    from training.predict import build
+
+    params = settings()
+    known(arm, params.arms)
+    needs(places.SOURCE, places.ARMS / arm)
+    with new_folder(places.PREDICTIONS / arm) as out, new_folder(places.HEATMAPS / arm) as heatmaps:
+        build(arm, places.ARMS / arm, Tree(places.SOURCE), params, out, heatmaps)
+
+
+@app.command(rich_help_panel=PANEL)
+def score(arm: Arm) -> None:
+    """Score an arm's predictions -> reports/metrics/ARM.json, reports/scores/ARM. Example: `salvoc score base`"""
+    from training.score import Predictions, build
+
+    params = settings()
+    known(arm, params.arms)
+    detections, heatmaps = places.PREDICTIONS / arm / "detections.parquet", places.HEATMAPS / arm
+    needs(places.SOURCE, places.ATTENTION, detections, heatmaps)
+    predictions = Predictions(detections, heatmaps, params.train_of(arm).seeds)
+    with new_folder(places.SCORES / arm) as out:
+        metrics = places.METRICS / f"{arm}.json"
+        build(predictions, Tree(places.SOURCE), places.ATTENTION, params.data.classes, params.score, metrics, out)
+
+
+@app.command(rich_help_panel=PANEL)
+def report() -> None:
+    """All arms side by side: tables, intervals, pictures -> reports/study."""
+    from training.report import build
+
+    params = settings()
+    needs(places.SOURCE, places.ATTENTION, places.SALIENCY, places.SELECTION)
+    needs(*(places.SCORES / arm for arm in params.arms))
+    with new_folder(places.STUDY) as out:
+        build(params, out)
+    typer.echo(f"{places.STUDY / 'results.md'}, and with pictures report.html beside it")
+
+
+@app.command(rich_help_panel=PANEL)
+def browse() -> None:
+    """Everything as one FiftyOne dataset -> datasets/fiftyone."""
+    import pandas as pd
+
+    from toolkit.browse import build
+
+    params = settings()
+    needs(places.SOURCE, places.ATTENTION, places.SALIENCY, places.AGREEMENT, places.SELECTION)
+    needs(*(places.PREDICTIONS / arm for arm in params.arms))
+    first = [("seed", "==", params.train.seeds[0])]
+    found = {arm: places.PREDICTIONS / arm / "detections.parquet" for arm in params.arms}
+    with new_folder(places.FIFTYONE) as out:
+        build(
+            Tree(places.SOURCE), places.ATTENTION, places.SALIENCY,
+            pd.read_parquet(places.AGREEMENT), pd.read_parquet(places.SELECTION),
+            {arm: pd.read_parquet(path, filters=first) for arm, path in found.items()},
+            {arm: Tree(places.VARIANTS / arm) for arm in params.arms},
+            out, place=places.FIFTYONE,
+        )  # fmt: skip
