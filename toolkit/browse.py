@@ -25,14 +25,14 @@ from PIL import Image
 from toolkit import app, maps, mongod, voc
 from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, png, seed_of, write
+from toolkit.metrics import METRICS, TRUTHS
 from toolkit.voc import Tree
 
 if TYPE_CHECKING:
     import fiftyone
 
 COLOURS = {"human_attention": "#2ca02c", "gaze_attention": "#1f77ff", "saliency": "#ff2020", "ground_truth": "#d97706"}
-METRICS = ("mae", "iou", "cc", "sim", "kl", "nss", "auc", "sauc")
-SCORES = [f"{kind}_{metric}" for kind in ("human", "gaze") for metric in METRICS]
+SHOWN = 0.3  # predictions below this score are not shown
 PATIENCE = 300  # seconds that the App may take to start: it is big, and reads its files from a cold disk
 SOURCE = "source"  # what `variant` says of an image that no variant changed
 
@@ -71,23 +71,26 @@ def build(
 ) -> None:
     """Export everything as a FiftyOne dataset into the empty folder `out`.
 
-    `place` is where `out` will lie in the end, where it is a temporary name; `root` is the repository's root.
-    An image without a map, a score or a prediction is shown without it.
+    `predictions` are each arm's detections, of one seed, `variants` each arm's train images. `place` is where `out`
+    will lie in the end, where it is a temporary name; `root` is the repository's root. An image without a map, a score
+    or a prediction is shown without it; it is `selected` where it is for any arm.
     """
     fo = connect()
     place = (place or out).absolute()
     stored = {"human_attention": attention / "human", "gaze_attention": attention / "gaze", "saliency": saliency}
     for field in stored:
         (out / "fields" / field).mkdir(parents=True)
-    rows = agreement.merge(selection[["id", "selected", "reason"]], how="left", on="id").sort_values("id")
+    chosen = selection.groupby("id").agg({"selected": "any", "reason": lambda told: "; ".join(dict.fromkeys(told))})
+    rows = agreement.merge(chosen, how="left", on="id").sort_values("id")
     changed = [
         (name, tree, image_id)
         for name, tree in variants.items()
         for image_id in rows["id"]
         if _differs(tree.image(image_id), source.image(image_id))
     ]
-    scores = [name for name in SCORES if name in agreement]
-    found = {f"prediction_{name}": (frame, frame.groupby("id").indices) for name, frame in predictions.items()}
+    scores = [f"{truth}_{metric}" for truth in TRUTHS for metric in METRICS if f"{truth}_{metric}" in agreement]
+    shown = {f"prediction_{arm}": found[found["score"] >= SHOWN] for arm, found in predictions.items()}
+    found = {field: (frame, frame.groupby("id").indices) for field, frame in shown.items()}
 
     def samples() -> "Iterator[fiftyone.Sample]":
         for row in rows.to_dict("records"):
@@ -111,7 +114,7 @@ def build(
     try:
         _declare(fo, dataset, [*stored], [*found], scores)
         dataset.add_samples(samples(), dynamic=True, num_samples=len(rows) + len(changed), progress=True)
-        _arrange(fo, dataset, list(variants))
+        _arrange(fo, dataset, list(dict.fromkeys(name for name, _, _ in changed)))
         exporter = fo.utils.data.FiftyOneDatasetExporter(str(out), export_media=False, rel_dir=str(root.absolute()))
         dataset.export(dataset_exporter=exporter, progress=False)
     finally:
@@ -235,9 +238,9 @@ def _arrange(fo: ModuleType, dataset: "fiftyone.Dataset", variants: list[str]) -
     source = dataset.match(fo.ViewField("variant") == SOURCE)
     dataset.save_view("source", source)
     dataset.save_view("selected", source.match(fo.ViewField("selected")))
-    for kind in ("human", "gaze"):
-        view = source.exists(f"{kind}_iou").sort_by(f"{kind}_iou")
-        dataset.save_view(f"worst agreement, {kind}", view)
+    for truth in TRUTHS:
+        view = source.exists(f"{truth}_iou").sort_by(f"{truth}_iou")
+        dataset.save_view(f"worst agreement, {truth}", view)
     for name in variants:
         dataset.save_view(f"variant {name}", dataset.match(fo.ViewField("variant") == name))
 

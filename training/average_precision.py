@@ -16,20 +16,12 @@ from faster_coco_eval import COCO
 from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 
 from toolkit.bootstrap import Estimate, blocks, interval
+from training.detections import Detections
 
 COCO_IOUS = np.linspace(0.5, 0.95, 10)
 COCO_RECALLS = np.linspace(0, 1, 101)
 COCO_MOST = 100  # detections of one class in one image; those of lower score are dropped
 VOC_IOU = 0.5
-
-
-@dataclass(frozen=True)
-class Detections:
-    """What a detector found in one image."""
-
-    boxes: np.ndarray  # [D, 4] pixels
-    classes: np.ndarray  # [D] int, index into the classes' names
-    scores: np.ndarray  # [D] float, higher is surer
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ class Ranking:
     objects: np.ndarray  # [images] int, how many objects count in each image
 
 
-Rule = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Matching = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def evaluate(
@@ -75,8 +67,10 @@ def evaluate(
     """
     if not truths:
         raise ValueError("there are no images to evaluate on")
-    coco = rankings([replace(t, difficult=np.zeros_like(t.difficult)) for t in truths], found, len(classes), coco_rule)
-    voc = rankings(truths, found, len(classes), voc_rule)
+    coco = rankings(
+        [replace(t, difficult=np.zeros_like(t.difficult)) for t in truths], found, len(classes), coco_matching
+    )
+    voc = rankings(truths, found, len(classes), voc_matching)
     samples = []
     for drawn in blocks(len(truths), resamples, seed, width=max(r.image.size for r in (*coco, *voc))):
         by_iou = _class_mean([coco_precision(ranking, drawn) for ranking in coco])
@@ -84,13 +78,13 @@ def evaluate(
     once = np.ones((1, len(truths)), np.int64)
     per_class = np.array([voc_precision(ranking, once) for ranking in voc])
     values = (*coco_map(truths, found, len(classes)), float(_class_mean(per_class)[0, 0]))
-    centred = [_centred(value, some) for value, some in zip(values, np.concatenate(samples, axis=1), strict=True)]
-    map50, heatmap, map50_voc = (_estimate(value, some) for value, some in zip(values, centred, strict=True))
+    centred = [
+        _centred(value, resampled) for value, resampled in zip(values, np.concatenate(samples, axis=1), strict=True)
+    ]
+    names = ("map50", "map", "map50_voc")
     return Detection(
-        map50=map50,
-        map=heatmap,
-        map50_voc=map50_voc,
-        samples=dict(zip(("map50", "map", "map50_voc"), centred, strict=True)),
+        **{name: _estimate(value, own) for name, value, own in zip(names, values, centred, strict=True)},
+        samples=dict(zip(names, centred, strict=True)),
         per_class={n: float(ap) for n, ap in zip(classes, per_class[:, 0, 0], strict=True) if not np.isnan(ap)},
     )
 
@@ -107,12 +101,12 @@ def coco_map(truths: Sequence[Truth], found: Sequence[Detections], classes: int)
             ],
         }
     )
-    scores = np.concatenate([one.scores for one in found]).tolist()
+    scores = np.concatenate([own.scores for own in found]).tolist()
     boxes = [{**entry, "score": score} for entry, score in zip(_coco_entries(found), scores, strict=True)]
     result = COCOeval_faster(truth, truth.loadRes(boxes), "bbox")
     result.run()
-    heatmap, map50 = (float(v) if v >= 0 else np.nan for v in result.stats[:2])  # it says -1 where there is no object
-    return map50, heatmap
+    mean, map50 = (float(v) if v >= 0 else np.nan for v in result.stats[:2])  # it says -1 where there is no object
+    return map50, mean
 
 
 def _coco_entries(images: Sequence[Truth | Detections]) -> list[dict]:
@@ -124,20 +118,20 @@ def _coco_entries(images: Sequence[Truth | Detections]) -> list[dict]:
     ]
 
 
-def rankings(truths: Sequence[Truth], found: Sequence[Detections], classes: int, rule: Rule) -> list[Ranking]:
-    """Match each image's detections to its objects by a protocol's rule, and rank them over all images; [classes]."""
-    return [_ranking(truths, found, index, rule) for index in range(classes)]
+def rankings(truths: Sequence[Truth], found: Sequence[Detections], classes: int, matching: Matching) -> list[Ranking]:
+    """Match each image's detections to its objects by a protocol, and rank them over all images; [classes]."""
+    return [_ranking(truths, found, index, matching) for index in range(classes)]
 
 
-def _ranking(truths: Sequence[Truth], found: Sequence[Detections], index: int, rule: Rule) -> Ranking:
+def _ranking(truths: Sequence[Truth], found: Sequence[Detections], index: int, matching: Matching) -> Ranking:
     counts, scores, hits, objects = [], [], [], []
-    for truth, some in zip(truths, found, strict=True):
+    for truth, detections in zip(truths, found, strict=True):
         own = truth.classes == index
-        order = np.flatnonzero(some.classes == index)
-        order = order[np.argsort(-some.scores[order], kind="stable")]
-        hit, kept = rule(iou(some.boxes[order], truth.boxes[own]), truth.difficult[own])
+        order = np.flatnonzero(detections.classes == index)
+        order = order[np.argsort(-detections.scores[order], kind="stable")]
+        hit, kept = matching(box_iou(detections.boxes[order], truth.boxes[own]), truth.difficult[own])
         counts.append(int(kept.sum()))
-        scores.append(some.scores[order[kept]])
+        scores.append(detections.scores[order[kept]])
         hits.append(hit[:, kept])
         objects.append(int((~truth.difficult[own]).sum()))
     falling = np.argsort(-np.concatenate(scores), kind="stable")
@@ -145,7 +139,7 @@ def _ranking(truths: Sequence[Truth], found: Sequence[Detections], index: int, r
     return Ranking(image[falling], np.concatenate(hits, axis=1)[:, falling], np.array(objects))
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union of every box of `a` [A, 4] with every box of `b` [B, 4]; [A, B] float64, 0..1."""
     a, b = a.reshape(-1, 1, 4).astype(np.float64), b.reshape(1, -1, 4).astype(np.float64)
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
@@ -154,7 +148,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
 
 
-def coco_rule(iou: np.ndarray, difficult: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def coco_matching(iou: np.ndarray, difficult: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """COCO's matching in one image and class: each detection takes the best object that is still free.
 
     `iou` is [D, G], detections by falling score. Gives whether each finds an object, [10, D] bool, and whether it
@@ -173,7 +167,7 @@ def coco_rule(iou: np.ndarray, difficult: np.ndarray) -> tuple[np.ndarray, np.nd
     return hit, np.arange(count) < COCO_MOST
 
 
-def voc_rule(iou: np.ndarray, difficult: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def voc_matching(iou: np.ndarray, difficult: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """VOC's matching in one image and class: each detection belongs to the object it overlaps most, free or not.
 
     `iou` is [D, G], detections by falling score; `difficult` is [G]. Gives whether each finds an object, [1, D] bool,

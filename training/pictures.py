@@ -72,14 +72,14 @@ def boxed(image: np.ndarray, annotation: Path) -> np.ndarray:
     return drawn
 
 
-def intervals(results: pd.DataFrame, metrics: Sequence[str], path: Path) -> None:
-    """Each metric's value and 95 % interval for every arm; `results` has columns arm, metric, value, lo, hi."""
+def intervals(results: pd.DataFrame, metrics: Mapping[str, str], path: Path) -> None:
+    """Value and 95 % interval of each metric, by its title, for every arm; `results`: arm, metric, value, lo, hi."""
     figure, axes = plt.subplots(1, len(metrics), figsize=(2.6 * len(metrics), 2.6), squeeze=False, layout="constrained")
-    for axis, metric in zip(axes[0], metrics, strict=True):
+    for axis, (metric, title) in zip(axes[0], metrics.items(), strict=True):
         rows = results[results["metric"] == metric].iloc[::-1]
         spread = np.abs(rows[["lo", "hi"]].to_numpy().T - rows["value"].to_numpy())
         axis.errorbar(rows["value"], rows["arm"], xerr=spread, fmt="o", capsize=3, color="#335c81")
-        axis.set_title(metric, fontsize=9)
+        axis.set_title(title, fontsize=9)
         axis.grid(axis="x", alpha=0.3)
         axis.tick_params(labelsize=7, labelleft=axis is axes[0, 0])
     _save(figure, path)
@@ -91,6 +91,17 @@ def bars(per_class: pd.DataFrame, path: Path) -> None:
     per_class.plot.bar(ax=axis, width=0.8, fontsize=8)
     axis.set(ylabel="AP@0.5 (VOC)", xlabel="", ylim=(0, 1))
     axis.legend(fontsize=7, ncols=len(per_class.columns), loc="lower center", bbox_to_anchor=(0.5, 1))
+    _save(figure, path)
+
+
+def curves(losses: Mapping[str, pd.Series], path: Path) -> None:
+    """Each arm's training loss, indexed by step."""
+    figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
+    for arm, loss in losses.items():
+        axis.plot(loss.index, loss, label=arm, linewidth=1)
+    axis.set(xlabel="step", ylabel="loss", ylim=(0, None))
+    axis.legend(fontsize=7)
+    axis.grid(alpha=0.3)
     _save(figure, path)
 
 

@@ -10,43 +10,18 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment
 
+from toolkit import places
 from toolkit.bootstrap import permutation_test
 from toolkit.files import write
+from toolkit.metrics import BASELINES
 from toolkit.params import Params
+from toolkit.selection import told
 from toolkit.voc import Tree
 from training import pictures
 from training.comparison import Score, detectable, holm, interval, loaded, p_value
+from training.headings import GROUPS, headings
 
 REFERENCE = "none"  # the arm that the others are compared with
-HEADINGS = {
-    "detection.map50": "mAP@0.5",
-    "detection.map": "mAP@[.5:.95]",
-    "detection.map50_voc": "mAP@0.5 VOC",
-    "human.mae": "MAE human",
-    "human.iou": "IoU human",
-    "human.cc": "CC human",
-    "human.sim": "SIM human",
-    "human.kl": "KL human",
-    "human.nss": "NSS human",
-    "human.auc": "AUC human",
-    "human.sauc": "sAUC human",
-    "gaze.mae": "MAE gaze",
-    "gaze.iou": "IoU gaze",
-    "gaze.cc": "CC gaze",
-    "gaze.sim": "SIM gaze",
-    "gaze.kl": "KL gaze",
-    "cue.map50_matching": "mAP@0.5 matching cue",
-    "cue.map50_random": "mAP@0.5 random cue",
-    "cue.reliance": "cue reliance",
-    "cue.looked_at": "saliency on cue",
-}
-GROUPS = {
-    "detection": "Detection, on the untouched test split",
-    "human": "Agreement of saliency with human attention",
-    "gaze": "Agreement of saliency with the gaze predictor",
-    "cue": "Reliance on the cue",
-}
-PLOTTED = ("detection.map50", "human.iou", "gaze.iou", "cue.reliance")
 ROW = ("arm", "metric", "seeds", "value", "sd", "lo", "hi")
 SHOWN = 6  # images in a contact sheet
 PERMUTATIONS = 10_000
@@ -69,15 +44,15 @@ DIFFERENCES = (
 )
 ROWS = (
     "`base` is the detector before fine-tuning; `random` erases and `random_inpainting` inpaints as much elsewhere. "
-    "The last rows of agreement take no detector: the same values at random places (chance), the centre bias, and an "
-    "empty map (constant). Cue reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one; saliency on "
-    "cue is the share of the most salient 2.5 % of the pixels that lie on a random cue."
+    "Cue reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one; saliency on cue is the share of the "
+    "most salient 2.5 % of the pixels that lie on a random cue."
 )
 PICTURES = {
     "results.png": "Scores and their intervals",
     "agreement_least.png": "The train images on which saliency and attention agree least",
     "agreement_most.png": "Those on which they agree most",
     "per_class.png": "Average precision by class",
+    "training.png": "Training loss by step",
 }
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>salvoc: results</title><style>
@@ -92,35 +67,42 @@ th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left }
 """
 
 
-def build(datasets: Path, reports: Path, params: Params, out: Path) -> str:
-    """Write tables and pictures into `out`; returns the tables as Markdown."""
-    arms = ["base", *params.variants]
-    images = {arm: first_seed(reports / "arms" / arm / "images.parquet") for arm in arms}
-    scores = {arm: stored_scores(reports / "arms" / arm / "resamples.parquet", images[arm]) for arm in arms}
+def build(params: Params, out: Path, root: Path = Path()) -> str:
+    """Write tables and pictures into `out`; returns the tables as Markdown. `root` is the repository's."""
+    folders = {arm: root / places.SCORES / arm for arm in params.arms}
+    images = {arm: first_seed(folder / "images.parquet") for arm, folder in folders.items()}
+    scores = {arm: stored_scores(folder / "resamples.parquet", images[arm]) for arm, folder in folders.items()}
     results, gaps = values(scores), differences(scores, images)
     results.to_csv(out / "results.csv", index=False, float_format="%.4f")
     gaps.to_csv(out / "differences.csv", index=False, float_format="%.4f")
-    pictures.intervals(results, [m for m in PLOTTED if m in set(results["metric"])], out / "results.png")
-    per_class = {arm: pd.read_csv(reports / "arms" / arm / "per_class.csv", index_col=0)["ap50_voc"] for arm in arms}
+    pictured = {name: heading.title for name, heading in headings().items() if heading.pictured}
+    pictures.intervals(results, {m: t for m, t in pictured.items() if m in set(results["metric"])}, out / "results.png")
+    per_class = {arm: pd.read_csv(folder / "per_class.csv", index_col=0)["ap50_voc"] for arm, folder in folders.items()}
     pictures.bars(pd.DataFrame(per_class), out / "per_class.png")
-    overlays(datasets, params.variants, out)
+    trained = [arm for arm in params.arms if params.train_of(arm).steps]
+    pictures.curves({arm: losses(root / places.CURVES / arm) for arm in trained}, out / "training.png")
+    selection = pd.read_parquet(root / places.SELECTION)
+    overlays(root, selection, [arm for arm in trained if params.arms[arm].variant != "none"], out)
     seeds = int(results["seeds"].max())
-    shown = tables(results, gaps, reports, seeds) | {"What each variant changed": changes(datasets, params.variants)}
-    about = [selection_line(datasets, params), *notes(seeds)]
+    known = json.loads((root / places.METRICS / f"{next(iter(params.arms))}.json").read_text())["baseline"]
+    shown = tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
+    about = [*told(selection), *notes(seeds)]
     text = markdown(shown, about)
     write(out / "results.md", text)
     write(out / "report.html", html(shown, about))
     return text
 
 
-def tables(results: pd.DataFrame, gaps: pd.DataFrame, reports: Path, seeds: int) -> dict[str, pd.DataFrame]:
+def tables(
+    results: pd.DataFrame, gaps: pd.DataFrame, known: Mapping[str, float], seeds: int
+) -> dict[str, pd.DataFrame]:
     """By title: each group's scores above those that take no detector, then its differences to `none`."""
     pairs = "in pairs over the same images " + (f"and {seeds} seeds" if seeds > 1 else "(seeds: not covered)")
     shown = {}
     for group, title in GROUPS.items():
         cells = wide(results, group)
         if not cells.empty:
-            shown[title] = pd.concat([cells, baseline_rows(reports, list(cells.columns))]).fillna("")
+            shown[title] = pd.concat([cells, baseline_rows(known, list(cells.columns))]).fillna("")
     for group, title in GROUPS.items():
         cells = wide(gaps, group, "+")
         if not cells.empty:
@@ -131,7 +113,9 @@ def tables(results: pd.DataFrame, gaps: pd.DataFrame, reports: Path, seeds: int)
 
 def notes(seeds: int) -> list[str]:
     """How to read the tables of arms with so many seeds each, a paragraph each."""
-    return [SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED, DIFFERENCES, ROWS]
+    baselines = "; ".join(f"{name}: {about}" for name, about in BASELINES.items())
+    last = f"The last rows of agreement take no detector. {baselines}."
+    return [SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED, DIFFERENCES, ROWS, last]
 
 
 def first_seed(path: Path) -> pd.DataFrame:
@@ -148,7 +132,7 @@ def stored_scores(path: Path, images: pd.DataFrame) -> dict[str, Score]:
 
 def values(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
     """The arms' scores, a row an arm and metric: its value, the standard deviation over seeds, the interval's ends."""
-    return pd.DataFrame([_row(arm, name, score) for arm, some in scores.items() for name, score in some.items()])
+    return pd.DataFrame([_row(arm, name, score) for arm, own in scores.items() for name, score in own.items()])
 
 
 def differences(scores: Mapping[str, Mapping[str, Score]], images: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -161,8 +145,8 @@ def differences(scores: Mapping[str, Mapping[str, Score]], images: Mapping[str, 
     for arm, metric in product(scores, known):
         if arm != REFERENCE:
             gap = scores[arm][metric] - known[metric]
-            one = gap.values.size == 1
-            p = _by_flips(images[arm], images[REFERENCE], metric.replace(".", "_")) if one else p_value(gap)
+            single = gap.values.size == 1
+            p = _by_flips(images[arm], images[REFERENCE], metric.replace(".", "_")) if single else p_value(gap)
             rows.append(_row(arm, metric, gap) | {"p": p, "detectable": detectable(gap)})
     gaps = pd.DataFrame(rows, columns=[*ROW, "p", "detectable"])
     return gaps.assign(p_holm=gaps.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy(np.float64))))
@@ -183,9 +167,10 @@ def _by_flips(arm: pd.DataFrame, reference: pd.DataFrame, column: str) -> float:
 
 def wide(table: pd.DataFrame, group: str, sign: str = "") -> pd.DataFrame:
     """A row an arm, a column a metric of the group, in each cell the value and what is known of it, as text."""
-    known = table[table["metric"].isin(HEADINGS) & table["metric"].str.startswith(f"{group}.")].dropna(subset="value")
+    shown = [name for name in headings() if name.startswith(f"{group}.")]
+    known = table[table["metric"].isin(shown)].dropna(subset="value")
     cells = known.assign(cell=[_cell(row, sign) for row in known.to_dict("records")])
-    names = [metric for metric in HEADINGS if metric in set(known["metric"])]
+    names = [name for name in shown if name in set(known["metric"])]
     return cells.pivot(index="arm", columns="metric", values="cell").reindex(known["arm"].unique())[names]
 
 
@@ -210,62 +195,59 @@ def smallest(gaps: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(cells, index=["smallest to show"])
 
 
-def baseline_rows(reports: Path, metrics: Sequence[str]) -> pd.DataFrame:
-    """What chance, the centre bias and an empty map score on the test images, a column a metric."""
-    known = json.loads((reports / "metrics" / "base.json").read_text())["baseline"]
+def baseline_rows(known: Mapping[str, float], metrics: Sequence[str]) -> pd.DataFrame:
+    """What the baselines score on the test images, a column a metric."""
     rows = {}
-    for name in ("chance", "centre", "constant"):
+    for name in BASELINES:
         cells = {metric: known.get(metric.replace(".", f"_{name}_")) for metric in metrics}
         rows[name] = {metric: f"{value:.3f}" for metric, value in cells.items() if value is not None}
     return pd.DataFrame({name: row for name, row in rows.items() if row}).T
 
 
-def changes(datasets: Path, variants: Sequence[str]) -> pd.DataFrame:
-    """A row a variant: how many train images it changed, how much of them, and on the sample where."""
+def changes(root: Path, arms: Sequence[str]) -> pd.DataFrame:
+    """A row an arm: how many train images its variant changed, how much of them, and on the sample where."""
     rows = {}
-    for name in variants:
-        about = json.loads((datasets / "variants" / name / "variant.json").read_text())
-        rows[name] = {
+    for arm in arms:
+        about = json.loads((root / places.VARIANTS / arm / "variant.json").read_text())
+        rows[arm] = {
             "train images": about["train"],
             "changed": about["changed"],
             "objects lost": about["objects_lost"],
         }
         for part, pixels in (about["where"] or {}).items():
-            rows[name][f"on {part}"] = f"{pixels / about['pixels']:.0%}" if about["pixels"] else ""
+            rows[arm][f"on {part}"] = f"{pixels / about['pixels']:.0%}" if about["pixels"] else ""
     return pd.DataFrame(rows).T
 
 
-def selection_line(datasets: Path, params: Params) -> str:
-    """How many train images were selected, and by what."""
-    selection = pd.read_parquet(datasets / "selection.parquet")
-    count, total = int(selection["selected"].sum()), len(selection)
-    truth = " and ".join(sorted(selection["truth"].unique()))
-    return (
-        f"{count} of {total} train images ({count / total:.0%}) were selected: the IoU of the base detector's saliency "
-        f"with {truth} attention is below {params.aug.threshold:g}."
-    )
+def losses(curves: Path) -> pd.Series:
+    """An arm's training loss by step, the mean over its seeds."""
+    files = sorted(curves.glob("seed-*/plots/metrics/loss.tsv"))
+    return pd.concat([pd.read_csv(file, sep="\t").set_index("step")["loss"] for file in files], axis=1).mean(axis=1)
 
 
-def overlays(datasets: Path, variants: Sequence[str], out: Path) -> None:
-    """Contact sheets of train images: the selected ones that agree least, and those that agree best."""
-    source, attention, saliency = Tree(datasets / "source"), datasets / "attention", datasets / "saliency"
-    trees = {name: Tree(datasets / "variants" / name) for name in variants if name != "none"}
-    ranked = pd.read_parquet(datasets / "selection.parquet").dropna(subset="iou").sort_values(["iou", "id"])
-    for name, some in {"least": ranked.head(SHOWN), "most": ranked.tail(SHOWN)}.items():
-        rows = [pictures.variant_row(source, attention, saliency, trees, image_id) for image_id in some["id"]]
-        labels = [f"{image_id}\nIoU {iou:.3f}" for image_id, iou in zip(some["id"], some["iou"], strict=True)]
+def overlays(root: Path, selection: pd.DataFrame, arms: Sequence[str], out: Path) -> None:
+    """Contact sheets of train images: those that agree least, and those that agree best, by the first arm's truth."""
+    source, attention, saliency = (root / place for place in (places.SOURCE, places.ATTENTION, places.SALIENCY))
+    trees = {arm: Tree(root / places.VARIANTS / arm) for arm in arms}
+    first = selection[selection["arm"] == selection["arm"].iloc[0]]
+    ranked = first.dropna(subset="iou").sort_values(["iou", "id"])
+    for name, chosen in {"least": ranked.head(SHOWN), "most": ranked.tail(SHOWN)}.items():
+        rows = [pictures.variant_row(Tree(source), attention, saliency, trees, image_id) for image_id in chosen["id"]]
+        labels = [f"{image_id}\nIoU {iou:.3f}" for image_id, iou in zip(chosen["id"], chosen["iou"], strict=True)]
         pictures.sheet(rows, out / f"agreement_{name}.png", labels)
 
 
 def markdown(tables: dict[str, pd.DataFrame], about: Sequence[str]) -> str:
     """The tables for a terminal or a README, after paragraphs that say how to read them."""
-    renamed = {title: frame.rename(columns=HEADINGS) for title, frame in tables.items()}
+    titles = {name: str(heading) for name, heading in headings().items()}
+    renamed = {title: frame.rename(columns=titles) for title, frame in tables.items()}
     parts = [f"## {title}\n\n{frame.to_markdown()}\n" for title, frame in renamed.items()]
     return "\n".join(["# Results\n", *(f"{paragraph}\n" for paragraph in about), *parts])
 
 
 def html(tables: dict[str, pd.DataFrame], about: Sequence[str]) -> str:
     """The same with pictures, as one page beside them."""
-    renamed = {title: frame.rename(columns=HEADINGS).to_html(border=0) for title, frame in tables.items()}
+    titles = {name: str(heading) for name, heading in headings().items()}
+    renamed = {title: frame.rename(columns=titles).to_html(border=0) for title, frame in tables.items()}
     template = Environment(autoescape=True).from_string(PAGE)
     return template.render(tables=renamed, about=about, pictures=PICTURES)

@@ -16,14 +16,19 @@ import yaml
 from tests.conftest import ROOT
 
 SHRUNK = {
-    "sample.train": 16,
-    "sample.test": 4,
+    "sample.train_scenes": 16,
+    "sample.test_scenes": 4,
     "aug.threshold": 0.4,
-    "variants": ["none", "erasing", "inpainting"],
+    "arms": {
+        "base": {"variant": "none", "steps": 0},
+        "none": {"variant": "none"},
+        "erasing": {"variant": "erasing"},
+        "inpainting": {"variant": "inpainting"},
+    },
     "train.seeds": [1, 2],
     "train.steps": 3,
     "train.batch": 2,
-    "evaluate.resamples": 20,
+    "score.resamples": 20,
 }
 
 

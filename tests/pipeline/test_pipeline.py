@@ -86,8 +86,9 @@ def test_another_threshold_selects_anew_and_inpaints_no_image_twice(finished: Fi
     threshold = selection["iou"].sort_values().iloc[-2]  # one image is left out
     printed = repository.run(f"dvc exp run -S aug.threshold={threshold:.6f}")
     ran = stages_run(printed)
-    assert {"select", "variant@inpainting", "finetune@inpainting", "evaluate@inpainting", "report"} <= ran
-    assert not ran & {"source", "base", "attention", "saliency", "agreement", "finetune@none", "evaluate@none"}
+    inpainting = {f"{stage}@inpainting" for stage in ("variant", "finetune", "predict", "score")}
+    assert {"select", "report"} | inpainting <= ran
+    assert not ran & {"source", "base", "attention", "saliency", "agreement", "finetune@none", "predict@none"}
     after = pd.read_parquet(repository.root / "datasets" / "selection.parquet")
     assert after["selected"].sum() != selection["selected"].sum()
     newly = after["selected"] & ~selection["selected"]
@@ -106,6 +107,7 @@ def test_another_threshold_selects_anew_and_inpaints_no_image_twice(finished: Fi
         ("saliency", "saliency", "*.png", 5),
         ("variant@inpainting", "variants/inpainting", "*.json", 1),
         ("finetune@none", "training", "*.safetensors", 1),
+        ("predict@none", "predictions", "*.npz", 5),
     ],
 )
 def test_a_killed_stage_goes_on_to_the_same_hashes(
@@ -126,10 +128,24 @@ def test_a_killed_stage_goes_on_to_the_same_hashes(
     finished_before = done()
     killed.run(f"dvc repro --force --single-item {stage}")
     assert finished_before == {path: done().get(path) for path in finished_before}  # nothing was made again
-    out = {"attention": "datasets/attention", "saliency": "datasets/saliency"}.get(stage)
-    out = out or {"v": "datasets/variants/", "f": "datasets/arms/"}[stage[0]] + stage.split("@")[1]
+    folder, _, arm = stage.partition("@")
+    out = f"datasets/{ {'variant': 'variants', 'finetune': 'arms', 'predict': 'predictions'}.get(folder, folder) }"
+    out += f"/{arm}" if arm else ""
     assert killed.hashes()[out] == whole.hashes()[out]
     assert not list(root.rglob("*.partial"))
+
+
+def test_other_resamples_run_no_detector(finished: Finished, tmp_path: Path) -> None:
+    whole, _ = finished
+    root = tmp_path / "repository"
+    shutil.copytree(whole.root, root, ignore=shutil.ignore_patterns(".salvoc"))
+    resampled = Repository(root)
+    resampled.set({"score.resamples": 25})
+    ran = stages_run(resampled.run("dvc repro"))
+    assert ran == {"report", *(f"score@{arm}" for arm in ("base", "none", "erasing", "inpainting"))}
+    scores = pd.read_parquet(root / "reports" / "scores" / "none" / "resamples.parquet")
+    assert scores.index.unique("resample").size == 1 + 25
+    assert resampled.hashes()["datasets/predictions/none"] == whole.hashes()["datasets/predictions/none"]
 
 
 def test_a_killed_repro_goes_on(finished: Finished, tmp_path: Path) -> None:

@@ -15,11 +15,16 @@ PHOTOGRAPHS = {
     "detector.weights": "imagenet",
     "detector.size": 256,
     "aug.threshold": 0.2,
-    "variants": ["none", "inpainting", "nontrivial"],
+    "arms": {
+        "base": {"variant": "none", "steps": 0},
+        "none": {"variant": "none"},
+        "inpainting": {"variant": "inpainting"},
+        "nontrivial": {"variant": "nontrivial"},
+    },
     "train.steps": 3,
     "train.batch": 2,
     "train.seeds": [1],
-    "evaluate.resamples": 20,
+    "score.resamples": 20,
 }
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from training.average_precision import Detections, Truth
+from training.average_precision import Truth
+from training.detections import Detections
 
 
 def pycocotools_map(truths: list[Truth], found: list[Detections], classes: Sequence[str]) -> tuple[float, float]:

@@ -7,16 +7,16 @@ from tests.reference.pycocotools_map import pycocotools_map
 from tests.training.test_average_precision import CLASSES, scenes
 from toolkit import bootstrap
 from training.average_precision import (
-    Detections,
     Truth,
     coco_map,
+    coco_matching,
     coco_precision,
-    coco_rule,
     evaluate,
     rankings,
+    voc_matching,
     voc_precision,
-    voc_rule,
 )
+from training.detections import Detections
 
 SEEDS = range(6)
 
@@ -24,7 +24,7 @@ SEEDS = range(6)
 def own_map(truths: list[Truth], found: list[Detections], weights: np.ndarray) -> np.ndarray:
     """The mAP@0.5 and mAP@[.5:.95] that the resamples use; [2, resamples]."""
     plain = [Truth(t.boxes, t.classes, np.zeros(len(t.classes), bool), t.width, t.height) for t in truths]
-    aps = np.array([coco_precision(r, weights) for r in rankings(plain, found, len(CLASSES), coco_rule)])
+    aps = np.array([coco_precision(r, weights) for r in rankings(plain, found, len(CLASSES), coco_matching)])
     by_iou = np.nanmean(aps, axis=0)
     return np.array([by_iou[0], by_iou.mean(axis=0)])
 
@@ -108,7 +108,7 @@ def test_a_resample_equals_pycocotools_on_a_data_set_that_repeats_its_images(see
 @pytest.mark.parametrize("seed", SEEDS)
 def test_voc_equals_the_devkit(seed: int, grid: bool) -> None:
     truths, found = scenes(seed, 30, grid)
-    own = [voc_precision(r, np.ones((1, 30), int))[0, 0] for r in rankings(truths, found, len(CLASSES), voc_rule)]
+    own = [voc_precision(r, np.ones((1, 30), int))[0, 0] for r in rankings(truths, found, len(CLASSES), voc_matching)]
     expected = [devkit_ap(truths, found, index) for index in range(len(CLASSES))]
     assert own == pytest.approx(expected, abs=1e-9)
     result = evaluate(truths, found, CLASSES, 10, 0)

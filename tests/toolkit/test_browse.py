@@ -17,8 +17,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from toolkit import browse, files, maps, mongod, voc
+from toolkit import browse, files, maps, voc
 from toolkit.errors import BadInput
+from toolkit.metrics import METRICS, TRUTHS
 from toolkit.params import Cue
 from toolkit.sources import scenes
 from toolkit.voc import Tree
@@ -72,11 +73,13 @@ def export(root: Path) -> Path:
     """Build the export in `root`, under a temporary name as a stage does."""
     place = root / "datasets/fiftyone"
     agreement = pd.DataFrame({"id": IDS, "split": ["train"] * 3 + ["test"] * 2})
-    for number, name in enumerate(browse.SCORES):
+    for number, name in enumerate(f"{truth}_{metric}" for truth in TRUTHS for metric in METRICS):
         agreement[name] = [0.1 * number + 0.01 * (5 - i) for i in range(5)]
     agreement.loc[1, ["human_mae", "human_iou", "human_cc"]] = np.nan
-    selection = pd.DataFrame({"id": TRAIN, "iou": 0.1, "selected": [True, False, True], "reason": ["low", "ok", "low"]})
-    boxes = [("d", "cat", 0, 32, 64, 128, 0.5), ("d", "dog", 16, 16, 32, 32, 0.9)]
+    people = {"arm": "erasing", "id": TRAIN, "selected": [True, False, True], "reason": ["low", "ok", "low"]}
+    gaze = {"arm": "by_gaze", "id": TRAIN, "selected": [False, False, True], "reason": ["high", "ok", "low"]}
+    selection = pd.concat([pd.DataFrame(people), pd.DataFrame(gaze)])
+    boxes = [("d", "cat", 0, 32, 64, 128, 0.5), ("d", "dog", 16, 16, 32, 32, 0.9), ("d", "cow", 0, 0, 9, 9, 0.2)]
     predictions = pd.DataFrame(boxes, columns=["id", "label", "x0", "y0", "x1", "y1", "score"])
     with files.new_folder(place) as partial:
         browse.build(
@@ -148,7 +151,7 @@ def test_sample_of_a_train_image(root: Path, dataset: Any) -> None:
     sample = dataset[str(root / "datasets/source/JPEGImages/a.jpg")]
     annotation = voc.read(Tree(root / "datasets/source").annotation("a"))
     assert sample.tags == ["train", "selected"]
-    assert (sample.selected, sample.reason, sample.variant) == (True, "low", "source")
+    assert (sample.selected, sample.reason, sample.variant) == (True, "low; high", "source")
     assert sample.human_mae == pytest.approx(0.05)
     assert sample["prediction_erasing"] is None
     for shown, known in zip(sample.ground_truth.detections, annotation.objects, strict=True):
@@ -196,25 +199,6 @@ def test_views_and_what_is_active(dataset: Any) -> None:
         "variant erasing": "a",
     }
     assert set(dataset.app_config.active_fields.paths) == set(browse.COLOURS)
-
-
-def test_database_is_found_and_told() -> None:
-    binary, version = mongod.mongod()
-    assert version.split(".")[0].isdigit() and binary
-
-
-def test_unreachable_database_is_bad_input_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mongod, "ANSWER", 1)
-    monkeypatch.setenv("FIFTYONE_DATABASE_URI", "mongodb://me:secret@127.0.0.1:1")
-    with pytest.raises(BadInput, match="FIFTYONE_DATABASE_URI") as raised:
-        mongod.mongod()
-    assert "secret" not in str(raised.value)
-
-
-def test_database_in_use_is_bad_input(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FIFTYONE_DATABASE_URI", "")
-    with pytest.raises(BadInput, match="in use by another process"):
-        mongod.start(database)
 
 
 def test_folder_without_an_export_is_bad_input(tmp_path: Path) -> None:

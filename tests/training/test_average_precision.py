@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.average_precision import Detection, Detections, Truth, evaluate, iou, rankings, voc_precision, voc_rule
+from training.average_precision import Detection, Truth, box_iou, evaluate, rankings, voc_matching, voc_precision
+from training.detections import Detections
 
 CLASSES = ("cat", "dog", "sofa")
 A, B, C = (0, 0, 10, 10), (20, 0, 30, 10), (40, 0, 50, 10)
@@ -65,12 +66,12 @@ def scenes(seed: int, images: int, grid: bool = False) -> tuple[list[Truth], lis
     return truths, detections
 
 
-def test_iou() -> None:
+def test_box_iou() -> None:
     boxes = np.array([A, (5, 0, 15, 10), B, (3, 3, 3, 3)])
-    assert iou(boxes, boxes) == pytest.approx(
+    assert box_iou(boxes, boxes) == pytest.approx(
         np.array([[1, 1 / 3, 0, 0], [1 / 3, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
     )
-    assert iou(boxes, np.zeros((0, 4))).shape == (4, 0)
+    assert box_iou(boxes, np.zeros((0, 4))).shape == (4, 0)
 
 
 def test_perfect_detections_score_one_without_doubt() -> None:
@@ -171,7 +172,7 @@ def test_coco_takes_a_hundred_detections_of_a_class_in_an_image_and_voc_all() ->
 
 def test_a_resample_without_a_class_leaves_the_class_out() -> None:
     # cat is found and dog is not: a resample of cats alone scores 1, of dogs alone 0, else a half
-    ranking = rankings([truth(A), truth(A, classes=[1])], [found(A), found()], 2, voc_rule)
+    ranking = rankings([truth(A), truth(A, classes=[1])], [found(A), found()], 2, voc_matching)
     drawn = np.array([[2, 0], [0, 2], [1, 1]])
     assert voc_precision(ranking[0], drawn) == pytest.approx(np.array([[1, np.nan, 1]]), nan_ok=True)
     assert voc_precision(ranking[1], drawn) == pytest.approx(np.array([[np.nan, 0, 0]]), nan_ok=True)

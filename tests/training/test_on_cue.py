@@ -9,7 +9,7 @@ import pytest
 from toolkit.files import png, write
 from toolkit.sources.scenes import CUE, OBJECT
 from toolkit.voc import Tree
-from training.evaluate import on_cue
+from training.score import on_cue
 
 SCENE = np.zeros((20, 40), np.uint8)  # of its 800 pixels 2.5 % are 20
 SCENE[:, :10] = OBJECT

@@ -114,7 +114,7 @@ def test_intervals_are_drawn_to_scale_with_the_first_arm_on_top(tmp_path: Path) 
         [("base", "m", 0.5, 0.2, 0.6), ("none", "m", 0.3, 0.25, 0.4), ("none", "other", 9, 0, 99)],
         columns=["arm", "metric", "value", "lo", "hi"],
     )
-    pictures.intervals(known, ["m"], tmp_path / "intervals.png")
+    pictures.intervals(known, {"m": "M"}, tmp_path / "intervals.png")
     base, none = np.split(where(read_image(tmp_path / "intervals.png"), POINTS), 2)  # upper and lower half
     left, point, right = drawn_interval(base)
     scale = (right - left) / (0.6 - 0.2)  # pixels
@@ -145,3 +145,12 @@ def bar_heights(drawn: np.ndarray) -> list[int]:
     foot = np.flatnonzero(drawn.any(axis=1))[-1]
     columns = np.flatnonzero(drawn[foot])
     return [int(drawn[:, columns[at]].sum()) for at in (len(columns) // 4, len(columns) * 3 // 4)]
+
+
+def test_curves_fall_as_the_losses_do(tmp_path: Path) -> None:
+    losses = {"none": pd.Series([4.0, 1.0], [0, 10]), "erasing": pd.Series([4.0, 4.0], [0, 10])}
+    pictures.curves(losses, tmp_path / "curves.png")
+    shown = read_image(tmp_path / "curves.png")
+    falling, level = (np.argwhere(where(shown, colour)) for colour in (FIRST_BAR, SECOND_BAR))
+    right = level[:, 1].max() - 10
+    assert falling[falling[:, 1] >= right][:, 0].min() > np.median(level[:, 0]) + 50

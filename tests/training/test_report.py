@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from toolkit import maps
+from tests.conftest import ROOT
+from toolkit import maps, places
 from toolkit.files import write
-from toolkit.params import Params
+from toolkit.params import Arm, Params
 from toolkit.voc import Tree
 from training import comparison, report
 from training.comparison import Score
@@ -129,19 +131,18 @@ def test_p_is_written_as_papers_do() -> None:
     assert [report._shown(p) for p in (0.0499, 0.001, 0.00099, np.nan)] == [" p=0.050", " p=0.001", " p<0.001", ""]
 
 
-def test_baselines_stand_under_the_metric_that_they_belong_to(tmp_path: Path) -> None:
+def test_baselines_stand_under_the_metric_that_they_belong_to() -> None:
     known = {"human_chance_mae": 0.2, "human_chance_iou": 0.05, "human_centre_cc": 0.4456, "gaze_constant_mae": 0.9}
-    write(tmp_path / "metrics" / "base.json", json.dumps({"baseline": known}))
-    rows = report.baseline_rows(tmp_path, ["human.mae", "human.iou", "human.cc"]).fillna("")
+    rows = report.baseline_rows(known, ["human.mae", "human.iou", "human.cc"]).fillna("")
     assert rows.to_dict("index") == {
         "chance": {"human.mae": "0.200", "human.iou": "0.050", "human.cc": ""},
         "centre": {"human.mae": "", "human.iou": "", "human.cc": "0.446"},
     }
 
 
-def changed(folder: Path, name: str, pixels: int, where: Mapping[str, int] | None) -> None:
+def changed(root: Path, arm: str, pixels: int, where: Mapping[str, int] | None) -> None:
     about = {"train": 320, "changed": 75, "objects_lost": 12, "pixels": pixels, "where": where}
-    write(folder / "variants" / name / "variant.json", json.dumps(about))
+    write(root / places.VARIANTS / arm / "variant.json", json.dumps(about))
 
 
 def test_changes_are_counted_and_shared_out_over_the_parts_of_the_image(tmp_path: Path) -> None:
@@ -155,13 +156,11 @@ def test_changes_are_counted_and_shared_out_over_the_parts_of_the_image(tmp_path
     assert table.loc["random", ["on object", "on cue"]].isna().all()
 
 
-def test_the_selection_is_told_in_one_line(tmp_path: Path, settings: Params) -> None:
-    selection = pd.DataFrame({"selected": [True, False, True], "truth": ["human", "gaze", "human"]})
-    selection.to_parquet(tmp_path / "selection.parquet")
-    assert report.selection_line(tmp_path, settings) == (
-        "2 of 3 train images (67%) were selected: the IoU of the base detector's saliency with gaze and human "
-        "attention is below 0.4."
-    )
+def test_a_curve_is_the_mean_over_seeds(tmp_path: Path) -> None:
+    for seed, loss in ((1, [3.0, 1.0]), (2, [5.0, 2.0])):
+        rows = "".join(f"{step}\t{value}\n" for step, value in zip((0, 25), loss, strict=True))
+        write(tmp_path / f"seed-{seed}" / "plots" / "metrics" / "loss.tsv", f"step\tloss\n{rows}")
+    assert report.losses(tmp_path).to_dict() == {0: 4.0, 25: 1.5}
 
 
 def test_scores_are_read_with_the_images_that_they_were_measured_on(tmp_path: Path) -> None:
@@ -180,25 +179,25 @@ def test_scores_are_read_with_the_images_that_they_were_measured_on(tmp_path: Pa
     assert scores["human.iou"].values == pytest.approx([0.5, 0.7])
 
 
-def study(root: Path, sample: Tree, seeds: int) -> tuple[Path, Path]:
+def study(root: Path, sample: Tree, seeds: int) -> None:
     """All that a report of `none` and `erasing` is made of, with scores that are known."""
-    datasets, reports = root / "datasets", root / "reports"
-    datasets.mkdir()
+    (root / places.DATASETS).mkdir()
     ids = sample.ids("train")
-    (datasets / "source").symlink_to(sample.root)
+    (root / places.SOURCE).symlink_to(sample.root)
     for image_id in ids:
-        write(datasets / "attention" / "human" / f"{image_id}.png", maps.encode(np.eye(8, dtype=np.float32)))
-        write(datasets / "saliency" / f"{image_id}.png", maps.encode(np.eye(8, dtype=np.float32)))
+        for folder in (places.ATTENTION / "human", places.SALIENCY):
+            write(root / folder / f"{image_id}.png", maps.encode(np.eye(8, dtype=np.float32)))
     iou = np.linspace(0, 1, len(ids))
-    selection = pd.DataFrame({"id": ids, "truth": "human", "iou": iou, "selected": iou < 0.4})
-    selection.to_parquet(datasets / "selection.parquet")
-    for name in ("none", "erasing"):
-        changed(datasets, name, 0, None)
-    (datasets / "variants" / "erasing" / "JPEGImages").symlink_to(sample.root / "JPEGImages")
-    (datasets / "variants" / "erasing" / "Annotations").symlink_to(sample.root / "Annotations")
-    write(reports / "metrics" / "base.json", json.dumps({"baseline": {"human_chance_iou": 0.05}}))
+    chosen = {"id": ids, "truth": "human", "iou": iou, "selected": iou < 0.4, "threshold": 0.4}
+    selection = pd.concat([pd.DataFrame(chosen).assign(arm=arm) for arm in ("base", "none", "erasing")])
+    selection.to_parquet(root / places.SELECTION)
+    for arm in ("none", "erasing"):
+        changed(root, arm, 0, None)
+    (root / places.VARIANTS / "erasing" / "JPEGImages").symlink_to(sample.root / "JPEGImages")
+    (root / places.VARIANTS / "erasing" / "Annotations").symlink_to(sample.root / "Annotations")
+    write(root / places.METRICS / "base.json", json.dumps({"baseline": {"human_chance_iou": 0.05}}))
     for arm, value in (("base", 0.5), ("none", 0.3), ("erasing", 0.4)):
-        folder = reports / "arms" / arm
+        folder = root / places.SCORES / arm
         folder.mkdir(parents=True)
         values = [value] if arm == "base" else [value + 0.01 * n for n in range(seeds)]
         scores = {"detection.map50": score(*values), "human.iou": score(*values)}
@@ -206,15 +205,16 @@ def study(root: Path, sample: Tree, seeds: int) -> tuple[Path, Path]:
         runs = [by_image(v).assign(split="test", run=n) for n, v in enumerate(values)]
         pd.concat(runs).rename_axis("id").reset_index().to_parquet(folder / "images.parquet")
         pd.Series({"cat": value}, name="ap50_voc").rename_axis("class").to_csv(folder / "per_class.csv")
-    return datasets, reports
+        write(root / places.CURVES / arm / "seed-1" / "plots" / "metrics" / "loss.tsv", "step\tloss\n0\t2\n1\t1\n")
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_report_says_what_its_numbers_cover(tmp_path: Path, sample: Tree, settings: Params, seeds: int) -> None:
-    datasets, reports = study(tmp_path, sample, seeds)
+    study(tmp_path, sample, seeds)
     out = tmp_path / "study"
     out.mkdir()
-    text = report.build(datasets, reports, settings.model_copy(update={"variants": ["none", "erasing"]}), out)
+    arms = {"base": Arm(variant="none", steps=0), "none": Arm(variant="none"), "erasing": Arm(variant="erasing")}
+    text = report.build(settings.model_copy(update={"arms": arms}), out, tmp_path)
     page = (out / "report.html").read_text()
     assert text == (out / "results.md").read_text()
     for words in (text, page):
@@ -229,6 +229,12 @@ def test_a_report_says_what_its_numbers_cover(tmp_path: Path, sample: Tree, sett
     gaps = pd.read_csv(out / "differences.csv")
     assert gaps["value"][gaps["arm"] == "erasing"].tolist() == [0.1, 0.1]
     assert (gaps["seeds"] == seeds).all()
+    assert {path.name for path in out.glob("*.png")} == report.PICTURES.keys()
+
+
+def test_dvc_plots_the_pictures_of_the_report() -> None:
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    assert plots == [str(places.STUDY / picture) for picture in report.PICTURES]
 
 
 def test_a_page_escapes_what_it_is_told() -> None:
@@ -236,4 +242,4 @@ def test_a_page_escapes_what_it_is_told() -> None:
     assert "<h2>a &lt; b</h2>" in page
     assert "&lt;1&gt;" in page
     assert "<p>x &amp; y</p>" in page
-    assert "<th>IoU human</th>" in page
+    assert "<th>IoU human ↑</th>" in page

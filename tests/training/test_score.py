@@ -1,5 +1,8 @@
-"""Evaluation: what an arm's runs come to, by hand."""
+"""Scores: what an arm's runs come to, by hand."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,13 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conftest import ROOT
+from toolkit import voc
 from toolkit.bootstrap import Estimate
 from toolkit.files import write
 from toolkit.params import Params
-from toolkit.voc import Annotation, Object, Tree, render
-from training.average_precision import Detection, Detections
+from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree, render
+from training.average_precision import Detection
 from training.comparison import Score
-from training.evaluate import Run, baselines, listed, nested, scored, truth_of
+from training.score import Predictions, Run, baselines, build, nested, scored, truth_of
 
 
 def run(map50: float, moved: Sequence[float], **columns: Sequence[float]) -> Run:
@@ -25,7 +30,7 @@ def run(map50: float, moved: Sequence[float], **columns: Sequence[float]) -> Run
         per_class={"cat": map50},
         samples={"map50": samples, "map": samples / 2, "map50_voc": samples / 5},
     )
-    return Run(detection, pd.DataFrame({"id": ["a", "b"], **columns}), found=[])
+    return Run(detection, pd.DataFrame({"id": ["a", "b"], **columns}))
 
 
 RUNS = {
@@ -40,7 +45,7 @@ RUNS = {
 
 @pytest.fixture
 def scores(settings: Params) -> dict[str, Score]:
-    return scored(RUNS, settings)
+    return scored(RUNS, settings.score)
 
 
 def test_each_seed_keeps_its_own_detection_scores_and_resamples(scores: dict[str, Score]) -> None:
@@ -61,7 +66,7 @@ def test_agreement_is_each_seeds_mean_over_the_images_that_have_it(scores: dict[
 
 def test_seeds_are_resampled_on_the_same_images(settings: Params, scores: dict[str, Score]) -> None:
     first, second = scores["human.iou"].samples
-    assert first.shape == (settings.evaluate.resamples,)
+    assert first.shape == (settings.score.resamples,)
     assert second == pytest.approx(first + 0.4)  # every image scores .4 more with the second seed
     assert set(np.round(first, 6)) == {0.2, 0.3, 0.4}  # the first image twice, both, the second twice
 
@@ -85,7 +90,7 @@ def test_looking_at_the_cue_is_measured_where_it_is_random(scores: dict[str, Sco
 
 
 def test_without_a_cue_nothing_is_said_of_one(settings: Params) -> None:
-    assert not any(name.startswith("cue.") for name in scored({"test": RUNS["test"]}, settings))
+    assert not any(name.startswith("cue.") for name in scored({"test": RUNS["test"]}, settings.score))
 
 
 def test_scores_are_written_with_six_places_and_the_ends_of_their_intervals() -> None:
@@ -114,11 +119,32 @@ def test_the_truth_is_the_annotation_in_half_open_pixels(tmp_path: Path) -> None
     assert truth_of(tree, "b", ["cat", "dog"]).boxes.shape == (0, 4)
 
 
-def test_predictions_are_listed_by_image_from_a_score_of_0_3() -> None:
-    two = Detections(np.array([[1, 2, 3, 4], [5, 6, 7, 8.5]]), np.array([1, 0]), np.array([0.3, 0.29]))
-    one = Detections(np.array([[9, 10, 11, 12]]), np.array([0]), np.array([0.8]))
-    none = Detections(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))
-    assert listed(["a", "b", "c"], [two, none, one], ["cat", "dog"]).to_dict("records") == [
-        {"id": "a", "label": "dog", "x0": 1, "y0": 2, "x1": 3, "y1": 4, "score": 0.3},
-        {"id": "c", "label": "cat", "x0": 9, "y0": 10, "x1": 11, "y1": 12, "score": 0.8},
-    ]
+@pytest.fixture
+def predictions(sample: Tree, tmp_path: Path) -> Path:
+    """Every object of the test split found where it is, with its own class, and nothing in the other splits."""
+    truths = {image_id: voc.read(sample.annotation(image_id)).objects for image_id in sample.ids("test")}
+    rows = [("test", 1, image_id, o.name, 0.9, *o.box) for image_id, known in truths.items() for o in known]
+    table = pd.DataFrame(rows, columns=["split", "seed", "id", "label", "score", "x0", "y0", "x1", "y1"])
+    table.to_parquet(tmp_path / "detections.parquet")
+    return tmp_path
+
+
+def test_predictions_without_maps_are_scored_for_what_they_find(
+    predictions: Path, sample: Tree, settings: Params, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    of = Predictions(predictions / "detections.parquet", predictions / "heatmaps", [1])
+    build(of, sample, tmp_path / "attention", VOC_CLASSES, settings.score, out / "metrics.json", out)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert set(metrics) == {"detection", "cue", "baseline"}
+    assert metrics["detection"]["map50"] == metrics["detection"]["map"] == 1
+    assert metrics["cue"]["map50_random"] == 0
+    assert "looked_at" not in metrics["cue"]
+
+
+def test_scoring_imports_no_torch() -> None:
+    """It takes seconds to import, and what a detector made is there already."""
+    code = "import sys, training.score; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

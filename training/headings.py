@@ -1,0 +1,42 @@
+"""What a report says of each score, by the score's name `group.name`: told here once, or by the table it comes from."""
+
+from dataclasses import dataclass
+
+from toolkit.metrics import METRICS, TRUTHS
+
+GROUPS = {
+    "detection": "Detection, on the untouched test split",
+    **{truth: f"Agreement of saliency with {name}" for truth, name in TRUTHS.items()},
+    "cue": "Reliance on the cue",
+}
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column's title, whether more of it is better, and whether it is among the pictured scores."""
+
+    title: str
+    higher_is_better: bool
+    pictured: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.title} {'↑' if self.higher_is_better else '↓'}"
+
+
+def headings() -> dict[str, Heading]:
+    """The scores that reports show, in their order (not `cue.gain` and `cue.harm`, of which reliance is the sum)."""
+    agreement = {
+        f"{truth}.{name}": Heading(f"{metric.heading} {truth}", metric.higher_is_better, pictured=name == "iou")
+        for truth in TRUTHS
+        for name, metric in METRICS.items()
+    }
+    return {
+        "detection.map50": Heading("mAP@0.5", True, pictured=True),
+        "detection.map": Heading("mAP@[.5:.95]", True),
+        "detection.map50_voc": Heading("mAP@0.5 VOC", True),
+        **agreement,
+        "cue.map50_matching": Heading("mAP@0.5 matching cue", True),
+        "cue.map50_random": Heading("mAP@0.5 random cue", True),
+        "cue.reliance": Heading("cue reliance", False, pictured=True),
+        "cue.looked_at": Heading("saliency on cue", False),
+    }
