@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from tqdm import tqdm
 
 from toolkit import agreement, attention, maps, metrics, params
@@ -34,11 +33,8 @@ def main(names: list[str]) -> None:
     def scored(image_id: str) -> dict[str, float]:
         image, saliency = read_image(source.image(image_id)), maps.load(SALIENCY / f"{image_id}.png")
         size = agreement.grid(*image.shape[:2])
-        seen = torch.from_numpy(maps.scale(saliency, *size))[None]
-        return {
-            name: float(metrics.iou(seen, torch.from_numpy(maps.scale(heatmap, *size))[None]))
-            for name, heatmap in gaze(image).items()
-        }
+        seen = maps.scale(saliency, *size)
+        return {name: metrics.iou(seen, maps.scale(heatmap, *size)) for name, heatmap in gaze(image).items()}
 
     rows = tqdm(mapped(lambda: scored, ids), total=len(ids), unit="image")
     iou = pd.DataFrame(rows, index=ids)

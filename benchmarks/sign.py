@@ -55,7 +55,7 @@ def main() -> None:
 
 def _iou(grid: np.ndarray, truth: np.ndarray) -> float:
     heatmap = maps.scale(maps.normalise(grid.clip(min=0)), *truth.shape)
-    return float(metrics.iou(torch.from_numpy(heatmap)[None], torch.from_numpy(truth)[None]))
+    return metrics.iou(heatmap, truth)
 
 
 if __name__ == "__main__":

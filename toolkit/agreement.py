@@ -5,33 +5,25 @@ on the same grid. The table has no information gain, for a CAM is no probability
 and whatever makes a density of it would be judged as much as the CAM.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from PIL import Image
-from torch import Tensor
 from tqdm import tqdm
 
-from toolkit import maps, metrics
+from toolkit import maps
 from toolkit.attention.bottom_up import centre_bias
 from toolkit.errors import BadInput, Problem
 from toolkit.files import seed_of
+from toolkit.metrics import METRICS
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
-AGAINST_MAPS = ("mae", "iou", "cc", "sim", "kl")
-AGAINST_FIXATIONS = ("nss", "auc", "sauc")
-METRICS = AGAINST_MAPS + AGAINST_FIXATIONS
-BASELINES = (
-    *("chance_mae", "chance_iou"),
-    *(f"centre_{name}" for name in METRICS),
-    *("constant_mae", "constant_sim", "constant_kl"),
-)
+TRUTHS = {"human": "human attention", "gaze": "the gaze predictor"}  # what is known of where people look
 SIDE = 256
 NEGATIVES = 10_000  # other images' fixations that the shuffled AUC compares with, at most
 
@@ -50,44 +42,23 @@ class Fixations:
         return self.pool[self.owners != image_id]
 
 
-def compare(heatmap: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Every score of the map, and of the baselines that it has to beat, against one truth; [H, W] on the 16-bit grid.
+def compare(heatmap: np.ndarray, truth: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The scores of a map [H, W] by the metrics that need nothing but `truth`, and of their baselines.
 
-    `centre_*` judges the centre bias in the map's place, `constant_*` an empty map, which is a uniform density (its IoU
-    and CC are 0), `chance_*` the map's values at random places (its CC is 0).
+    The truth is a `map`, or counts of `fixations` and of `others`, those of other images; [H, W]. Maps lie on the
+    16-bit grid. `centre_*`, `chance_*` and `constant_*` are `metrics.BASELINES`.
     """
-    middle, middle_top = _centre(*truth.shape)
-    seen, sought = _batch(heatmap), _batch(truth)
-    judged, nothing = torch.cat([seen, middle]), torch.zeros_like(seen)
-    top, sought_top = metrics.top(seen, metrics.TOP), metrics.top(sought, metrics.TOP)
-    return _named(
-        mae=metrics.mae(judged, sought),
-        iou=metrics.overlap(torch.cat([top, middle_top]), sought_top),
-        cc=metrics.cc(judged, sought),
-        sim=metrics.sim(judged, sought),
-        kl=metrics.kl(judged, sought),
-    ) | {
-        "chance_mae": float(metrics.chance_mae(seen, sought)),
-        "chance_iou": float(metrics.chance_overlap(top, sought_top)),
-        "constant_mae": float(metrics.mae(nothing, sought)),
-        "constant_sim": float(metrics.sim(nothing, sought)),
-        "constant_kl": float(metrics.kl(nothing, sought)),
-    }
-
-
-def compare_fixations(heatmap: np.ndarray, fixations: np.ndarray, others: np.ndarray) -> dict[str, float]:
-    """The scores at fixations of the map and of the centre bias; by chance 0 (NSS) and 0.5 (AUCs).
-
-    The map is [H, W], fixations [N, 2] and those of other images [M, 2] are shares of the width and height.
-    """
-    size = heatmap.shape
-    judged = torch.cat([_batch(heatmap), _centre(*size)[0]])
-    here, elsewhere = (_batch(counts(points, *size)) for points in (fixations, others))
-    return _named(
-        nss=metrics.nss(judged, here),
-        auc=metrics.auc_judd(judged, here),
-        sauc=metrics.shuffled_auc(judged, here, elsewhere),
-    )
+    scores: dict[str, dict[str, float]] = {prefix: {} for prefix in ("", "centre_", "chance_", "constant_")}
+    for name, metric in METRICS.items():
+        if truth.keys() >= set(metric.against):
+            seen, sought = metric.form(heatmap), [metric.form(truth[key]) for key in metric.against]
+            scores[""][name] = metric.score(seen, *sought)
+            scores["centre_"][name] = metric.score(_centre(metric.form, *heatmap.shape), *sought)
+            if metric.chance:
+                scores["chance_"][name] = metric.chance(seen, *sought)
+            if metric.constant:
+                scores["constant_"][name] = metric.score(metric.form(np.zeros(heatmap.shape)), *sought)
+    return {f"{prefix}{name}": score for prefix, found in scores.items() for name, score in found.items()}
 
 
 def counts(shares: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -98,20 +69,20 @@ def counts(shares: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def against(
     heatmap: np.ndarray, attention: Path, image_id: str, fixations: Fixations | None = None
-) -> dict[str, object]:
+) -> dict[str, float]:
     """A map's scores against what is known of where people look in that image."""
-    row: dict[str, object] = {}
-    for kind in ("human", "gaze"):
-        path = attention / kind / f"{image_id}.png"
+    row: dict[str, float] = {}
+    for name in TRUTHS:
+        path = attention / name / f"{image_id}.png"
         if path.exists():
             truth = maps.load(path)
             size = grid(*truth.shape)
-            scores = compare(maps.scale(heatmap, *size), maps.scale(truth, *size))
-            row |= {f"{kind}_{name}": value for name, value in scores.items()}
+            row |= _named(name, compare(maps.scale(heatmap, *size), {"map": maps.scale(truth, *size)}))
     if fixations and image_id in fixations.shares:
-        seen = maps.scale(heatmap, *grid(*fixations.sizes[image_id]))
-        scores = compare_fixations(seen, fixations.shares[image_id], fixations.others(image_id))
-        row |= {f"human_{name}": value for name, value in scores.items()}
+        size = grid(*fixations.sizes[image_id])
+        points = {"fixations": fixations.shares[image_id], "others": fixations.others(image_id)}
+        counted = {name: counts(shares, *size) for name, shares in points.items()}
+        row |= _named("human", compare(maps.scale(heatmap, *size), counted))
     return row
 
 
@@ -161,7 +132,7 @@ def build(source: Tree, saliency: Path, attention: Path) -> pd.DataFrame:
     fixations = fixations_of(source, attention)
 
     def row(image_id: str) -> dict[str, object]:
-        return {"id": image_id} | against(maps.load(saliency / f"{image_id}.png"), attention, image_id, fixations)
+        return {"id": image_id, **against(maps.load(saliency / f"{image_id}.png"), attention, image_id, fixations)}
 
     rows = mapped(lambda: row, ids)
     table = pd.DataFrame(tqdm(rows, desc="agreement", total=len(ids), unit="image", mininterval=1))
@@ -170,17 +141,10 @@ def build(source: Tree, saliency: Path, attention: Path) -> pd.DataFrame:
 
 
 @lru_cache(64)
-def _centre(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """The centre bias and its top, [1, H, W]: one for all images of a size."""
-    middle = _batch(maps.normalise(centre_bias(height, width)))
-    return middle, metrics.top(middle, metrics.TOP)
+def _centre(form: Callable[[np.ndarray], np.ndarray], height: int, width: int) -> np.ndarray:
+    """The centre bias in a metric's form: the same for all images of a size."""
+    return form(maps.normalise(centre_bias(height, width)))
 
 
-def _batch(heatmap: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(heatmap))[None]
-
-
-def _named(**scores: Tensor) -> dict[str, float]:
-    """Scores of the map and of the centre bias [2] by their names."""
-    both = {name: score.tolist() for name, score in scores.items()}
-    return {name: one for name, (one, _) in both.items()} | {f"centre_{name}": one for name, (_, one) in both.items()}
+def _named(truth: str, scores: Mapping[str, float]) -> dict[str, float]:
+    return {f"{truth}_{name}": score for name, score in scores.items()}

@@ -19,7 +19,6 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 from scipy.cluster.vq import kmeans2, whiten
-from torch import Tensor
 from tqdm import tqdm
 
 from toolkit import agreement, attention, bootstrap, metrics
@@ -42,6 +41,7 @@ COLUMNS = {
 }  # fmt: skip
 
 Densities = dict[str, np.ndarray]  # by predictor, [h, w] each
+Row = dict[str, object]  # a predictor and its scores
 
 
 @dataclass(frozen=True)
@@ -82,24 +82,19 @@ def grid(viewing: Viewing) -> tuple[int, int, float]:
     return *agreement.grid(height, width), viewing.degree * (agreement.SIDE / max(viewing.size))
 
 
-def at_fixations(
-    densities: np.ndarray, counts: np.ndarray, centre: np.ndarray, others: np.ndarray
-) -> dict[str, Tensor]:
-    """Densities [P, h, w] against fixations, counts [1, h, w] for all of them or [P, h, w]; each metric [P]."""
-    maps, fixations = torch.from_numpy(densities), torch.from_numpy(counts)
-    baseline = torch.from_numpy(centre).log().expand(len(counts), -1, -1)
+def at_fixations(density: np.ndarray, counts: np.ndarray, baseline: np.ndarray, others: np.ndarray) -> dict[str, float]:
+    """A density's scores at fixations, given as counts; information is gained over the baseline's; [h, w] all four."""
     return {
-        "ig": metrics.information_gain(maps.log(), fixations, baseline),
-        "nss": metrics.nss(maps, fixations),
-        "auc": metrics.auc_judd(maps, fixations),
-        "sauc": metrics.shuffled_auc(maps, fixations, torch.from_numpy(others)),
+        "ig": metrics.information_gain(np.log(density), counts, np.log(baseline)),
+        "nss": metrics.nss(density, counts),
+        "auc": metrics.auc_judd(density, counts),
+        "sauc": metrics.shuffled_auc(density, counts, others),
     }
 
 
-def against_map(densities: np.ndarray, truth: np.ndarray) -> dict[str, Tensor]:
-    """Densities [P, h, w] against the density [h, w] of fixations; each metric [P]."""
-    maps, wanted = torch.from_numpy(densities), torch.from_numpy(truth)[None]
-    return {name: getattr(metrics, name)(maps, wanted) for name in ("cc", "kl", "sim")}
+def against_map(density: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """A density's scores against that of fixations; [h, w] both."""
+    return {"cc": metrics.cc(density, truth), "kl": metrics.kl(density, truth), "sim": metrics.sim(density, truth)}
 
 
 def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.DataFrame:
@@ -115,12 +110,14 @@ def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.Data
         if not counts.any():
             return pd.DataFrame()
         centre, others = bench.centre_bias(number, height, across), bench.elsewhere(number, height, across)
+        truth = recordings.density(counts, degree)
         given = {"uniform": np.ones((1, 1)), **predict(image_id, viewing)}
-        scaled = np.stack([*(even(density, height, across) for density in given.values()), centre])
-        scores = at_fixations(scaled, counts[None], centre, others)
-        scores |= against_map(scaled, recordings.density(counts, degree))
-        rows = pd.DataFrame({"predictor": [*given, "its centre bias"]} | {n: s.numpy() for n, s in scores.items()})
-        return pd.concat([rows, people(viewing, centre, others, width)]).assign(id=image_id)
+        scaled = {name: even(density, height, across) for name, density in given.items()} | {"its centre bias": centre}
+        scores = [
+            {"predictor": name, **at_fixations(density, counts, centre, others), **against_map(density, truth)}
+            for name, density in scaled.items()
+        ]
+        return pd.DataFrame(scores + people(viewing, centre, others, width)).assign(id=image_id)
 
     items = list(enumerate(viewings))
     rows = mapped(lambda: one, items)
@@ -128,7 +125,7 @@ def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.Data
     return pd.concat(list(bar), ignore_index=True)
 
 
-def people(viewing: Viewing, centre: np.ndarray, others: np.ndarray, width: float) -> pd.DataFrame:
+def people(viewing: Viewing, centre: np.ndarray, others: np.ndarray, width: float) -> list[Row]:
     """What people foretell of each other, one row, the human ceiling: none where observers are not told apart.
 
     Fixations: each observer's, by the density of all the others' (leave one out), mean over observers. Maps: those of
@@ -137,11 +134,13 @@ def people(viewing: Viewing, centre: np.ndarray, others: np.ndarray, width: floa
     height, across, degree = grid(viewing)
     own = by_observer(viewing, height, across)
     if len(own) < 4:
-        return pd.DataFrame()
-    left_out = np.stack([foretold(own.sum(axis=0) - one, centre, width * degree) for one in own])
+        return []
+    left_out = [
+        at_fixations(foretold(own.sum(axis=0) - counts, centre, width * degree), counts, centre, others)
+        for counts in own
+    ]
     halves = [recordings.density(own[start::2].sum(axis=0), degree) for start in (0, 1)]
-    scores = at_fixations(left_out, own, centre, others) | against_map(halves[0][None], halves[1])
-    return pd.DataFrame([{"predictor": "people"} | {name: float(values.mean()) for name, values in scores.items()}])
+    return [{"predictor": "people", **pd.DataFrame(left_out).mean(), **against_map(*halves)}]
 
 
 def by_observer(viewing: Viewing, height: int, width: int) -> np.ndarray:

@@ -10,10 +10,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
 
 from toolkit import maps, metrics
 
@@ -42,10 +40,6 @@ def log_densities(seed: int) -> np.ndarray:
     return np.log(values / values.sum((1, 2), keepdims=True))
 
 
-def scores(measure: Callable[..., Tensor], *batches: np.ndarray) -> np.ndarray:
-    return measure(*(torch.from_numpy(batch) for batch in batches)).numpy()
-
-
 def one_by_one(measure: Callable[..., float], *batches: np.ndarray) -> list[float]:
     return [measure(*images) for images in zip(*batches, strict=True)]
 
@@ -60,19 +54,19 @@ def test_cc_equals_scipys_correlation(seed: int) -> None:
     expected = one_by_one(
         lambda a, b: stats.pearsonr(a.ravel(), b.ravel())[0], *(m.astype(float) for m in (seen, truth))
     )
-    assert scores(metrics.cc, seen, truth) == pytest.approx(expected, abs=1e-12)
+    assert one_by_one(metrics.cc, seen, truth) == pytest.approx(expected, abs=1e-12)
 
 
 def test_kl_equals_scipys_relative_entropy_where_no_pixel_is_empty(seed: int) -> None:
     seen, truth = smooth(seed).astype(float) + 0.1, smooth(seed + 100).astype(float)
     expected = one_by_one(lambda a, b: stats.entropy(b.ravel(), a.ravel()), seen, truth)
-    assert scores(metrics.kl, seen, truth) == pytest.approx(expected, abs=1e-9)
+    assert one_by_one(metrics.kl, seen, truth) == pytest.approx(expected, abs=1e-9)
 
 
 def test_nss_equals_scipys_z_scores_at_fixations(seed: int) -> None:
     seen, counts = smooth(seed), fixated(seed)
     expected = one_by_one(lambda a, n: np.average(stats.zscore(a.astype(float), axis=None), weights=n), seen, counts)
-    assert scores(metrics.nss, seen, counts) == pytest.approx(expected, abs=1e-12)
+    assert one_by_one(metrics.nss, seen, counts) == pytest.approx(expected, abs=1e-12)
 
 
 def test_aucs_equal_scikit_learns(seed: int) -> None:
@@ -83,8 +77,8 @@ def test_aucs_equal_scikit_learns(seed: int) -> None:
         return roc_auc_score(np.repeat([1, 0], heatmap.size), np.tile(heatmap.ravel(), 2), sample_weight=weights)
 
     judd, shuffled = one_by_one(auc, seen, counts, np.ones_like(counts)), one_by_one(auc, seen, counts, others)
-    assert scores(metrics.auc_judd, seen, counts) == pytest.approx(judd, abs=1e-12)
-    assert scores(metrics.shuffled_auc, seen, counts, others) == pytest.approx(shuffled, abs=1e-12)
+    assert one_by_one(metrics.auc_judd, seen, counts) == pytest.approx(judd, abs=1e-12)
+    assert one_by_one(metrics.shuffled_auc, seen, counts, others) == pytest.approx(shuffled, abs=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +95,7 @@ def test_maps_are_scored_as_pysaliency_does(pysaliency: ModuleType, seed: int) -
         (metrics.kl, pysaliency.metrics.MIT_KLDiv),
     ):
         expected = one_by_one(lambda a, b, score=reference: score(a.copy(), b.copy()), seen, truth)
-        assert scores(own, seen, truth) == pytest.approx(expected, abs=1e-12)
+        assert one_by_one(own, seen, truth) == pytest.approx(expected, abs=1e-12)
 
 
 def test_fixations_are_scored_as_pysaliencys_models_do(pysaliency: ModuleType, seed: int) -> None:
@@ -128,9 +122,12 @@ def test_fixations_are_scored_as_pysaliencys_models_do(pysaliency: ModuleType, s
     others = counts.sum(0) - counts
     shown, gain = Shown(), Density(densities).information_gains(stimuli, fixations, Density(baselines))
     for own, reference in (
-        (scores(metrics.nss, seen, counts), shown.NSSs(stimuli, fixations)),
-        (scores(metrics.auc_judd, seen, counts), shown.AUCs(stimuli, fixations, nonfixations="uniform")),
-        (scores(metrics.shuffled_auc, seen, counts, others), shown.AUCs(stimuli, fixations, nonfixations="shuffled")),
-        (scores(metrics.information_gain, densities, counts, baselines), gain),
+        (one_by_one(metrics.nss, seen, counts), shown.NSSs(stimuli, fixations)),
+        (one_by_one(metrics.auc_judd, seen, counts), shown.AUCs(stimuli, fixations, nonfixations="uniform")),
+        (
+            one_by_one(metrics.shuffled_auc, seen, counts, others),
+            shown.AUCs(stimuli, fixations, nonfixations="shuffled"),
+        ),
+        (one_by_one(metrics.information_gain, densities, counts, baselines), gain),
     ):
         assert own == pytest.approx(by_image(reference), abs=1e-12)

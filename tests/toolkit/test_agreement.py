@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -14,6 +13,7 @@ from toolkit import agreement, maps, metrics
 from toolkit.attention.bottom_up import centre_bias
 from toolkit.errors import BadInput
 from toolkit.files import png, write
+from toolkit.metrics import METRICS, Metric
 from toolkit.voc import Tree, write_ids
 
 MAPS = arrays(np.float32, (10, 12), elements=st.floats(0, 1, width=32)).map(maps.normalise)
@@ -56,7 +56,7 @@ def looked_at(folder: Path, fixations: dict[str, np.ndarray]) -> Path:
 @settings(deadline=None)
 @given(MAPS, MAPS)
 def test_scores_are_those_of_an_independent_computation(heatmap: np.ndarray, truth: np.ndarray) -> None:
-    scores = agreement.compare(heatmap, truth)
+    scores = agreement.compare(heatmap, {"map": truth})
     middle = maps.normalise(centre_bias(10, 12))
     for name, value in independent(heatmap, truth).items():
         assert scores[name] == pytest.approx(value, abs=1e-7)
@@ -65,28 +65,21 @@ def test_scores_are_those_of_an_independent_computation(heatmap: np.ndarray, tru
     assert scores["constant_mae"] == pytest.approx(truth.mean(dtype=np.float64))
     pairs = np.abs(heatmap.reshape(-1, 1).astype(np.float64) - truth.reshape(1, -1))
     assert scores["chance_mae"] == pytest.approx(pairs.mean(), abs=1e-7)
-    assert scores["chance_iou"] == float(metrics.chance_iou(*(torch.from_numpy(one)[None] for one in (heatmap, truth))))
-
-
-def test_a_table_has_every_metric_beside_its_baselines() -> None:
-    random = np.random.default_rng(0)
-    scores = agreement.compare(spread(), spread().T.copy().reshape(24, 32))
-    scores |= agreement.compare_fixations(spread(), random.random((9, 2)), random.random((9, 2)))
-    assert set(scores) == {*agreement.METRICS, *agreement.BASELINES}
+    assert scores["chance_iou"] == metrics.chance_iou(heatmap, truth)
 
 
 def test_an_empty_map_has_a_good_mae_where_attention_is_sparse() -> None:
     truth = np.zeros((100, 100), np.float32)
     truth[40:50, 40:50] = 1
     noise = maps.normalise(np.random.default_rng(0).random((100, 100)))
-    scores = agreement.compare(noise, truth)
+    scores = agreement.compare(noise, {"map": truth})
     assert scores["constant_mae"] < scores["mae"] / 10
 
 
 def test_an_empty_map_is_a_uniform_density() -> None:
     truth = np.zeros((10, 10), np.float32)
     truth[:, :5] = 1
-    scores = agreement.compare(spread(10, 10), truth)
+    scores = agreement.compare(spread(10, 10), {"map": truth})
     assert scores["constant_sim"] == pytest.approx(0.5)
     assert scores["constant_kl"] == pytest.approx(np.log(2))
 
@@ -112,13 +105,14 @@ def test_points_fall_on_the_cells_that_hold_them() -> None:
 
 
 def test_a_map_of_the_fixations_scores_high_and_the_opposite_low() -> None:
-    here = np.random.default_rng(0).normal(0.3, 0.05, (200, 2)).clip(0, 1)
-    there = np.random.default_rng(1).random((200, 2))
+    shares = {
+        "fixations": np.random.default_rng(0).normal(0.3, 0.05, (200, 2)).clip(0, 1),
+        "others": np.random.default_rng(1).random((200, 2)),
+    }
+    truth = {name: agreement.counts(points, 48, 64) for name, points in shares.items()}
     y, x = np.mgrid[:48, :64]
     right = maps.normalise(-np.hypot(y / 48 - 0.3, x / 64 - 0.3))
-    scores, opposite = (
-        agreement.compare_fixations(heatmap, here, there) for heatmap in (right, maps.normalise(-right))
-    )
+    scores, opposite = (agreement.compare(heatmap, truth) for heatmap in (right, maps.normalise(-right)))
     assert scores["nss"] > scores["centre_nss"]
     assert min(scores["auc"], scores["sauc"]) > 0.9
     assert opposite["nss"] == pytest.approx(-scores["nss"], rel=1e-3)
@@ -138,8 +132,10 @@ def test_the_shuffled_auc_compares_with_other_images_fixations_scaled_to_this_im
         assert fixations.shares[image_id] == pytest.approx(shares[image_id])
         assert np.sort(fixations.others(image_id), axis=0) == pytest.approx(np.sort(others, axis=0))
     row = agreement.against(spread(), attention, "1", fixations)
-    heatmap = maps.scale(spread(), *agreement.grid(61, 89))
-    expected = agreement.compare_fixations(heatmap, shares["1"], np.concatenate([shares["0"], shares["2"]]))
+    size = agreement.grid(61, 89)
+    pooled = {"fixations": shares["1"], "others": np.concatenate([shares["0"], shares["2"]])}
+    truth = {name: agreement.counts(points, *size) for name, points in pooled.items()}
+    expected = agreement.compare(maps.scale(spread(), *size), truth)
     assert row == pytest.approx({f"human_{name}": value for name, value in expected.items()})
 
 
@@ -161,14 +157,43 @@ def test_every_table_of_fixations_that_is_none_is_named(source: Tree, tmp_path: 
     assert [Path(problem.file).stem for problem in caught.value.problems] == ["0", "1", "2", "3", "4"]
 
 
-def test_an_image_that_nobody_fixated_has_no_score_at_fixations(source: Tree, tmp_path: Path) -> None:
-    attention = looked_at(tmp_path / "attention", {"0": np.array([[40, 40]]), "1": np.zeros((0, 2))})
+@pytest.fixture
+def attention(source: Tree, tmp_path: Path) -> Path:
+    """Image 0 is known in every way, 1 was shown and nobody looked, 2 is known by the gaze predictor alone."""
+    folder = looked_at(tmp_path / "attention", {"0": np.array([[40, 40]]), "1": np.zeros((0, 2))})
     for image_id in source.all_ids():
         write(tmp_path / "saliency" / f"{image_id}.png", maps.encode(spread()))
-    write(attention / "gaze" / "2.png", maps.encode(spread()))
+    for name in ("human/0", "gaze/0", "gaze/2"):
+        write(folder / f"{name}.png", maps.encode(spread()))
+    return folder
+
+
+def test_an_image_that_nobody_fixated_has_no_score_at_fixations(source: Tree, attention: Path, tmp_path: Path) -> None:
     table = agreement.build(source, tmp_path / "saliency", attention).set_index("id")
     assert table["split"].tolist() == ["train", "test"] * 3
     assert table["human_nss"].notna().tolist() == [True, False, False, False, False, False]
     assert table["human_sauc"].isna().all()  # nobody fixated another image
-    assert table["gaze_iou"].notna().tolist() == [False, False, True, False, False, False]
+    assert table["gaze_iou"].notna().tolist() == [True, False, True, False, False, False]
     assert not any(name.startswith("gaze_nss") for name in table)
+
+
+def test_a_table_has_every_metric_beside_its_baselines(source: Tree, attention: Path, tmp_path: Path) -> None:
+    table = agreement.build(source, tmp_path / "saliency", attention)
+    by_map = [
+        *("mae", "iou", "cc", "sim", "kl", "centre_mae", "centre_iou", "centre_cc", "centre_sim", "centre_kl"),
+        *("chance_mae", "chance_iou", "constant_mae", "constant_sim", "constant_kl"),
+    ]
+    at_fixations = ["nss", "auc", "sauc", "centre_nss", "centre_auc", "centre_sauc"]
+    expected = [("human", by_map), ("gaze", by_map), ("human", at_fixations)]
+    assert list(table) == ["id", "split", *(f"{truth}_{name}" for truth, names in expected for name in names)]
+
+
+def test_a_metric_is_one_row_of_the_metrics_table(
+    source: Tree, attention: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = Metric("Fake", lambda heatmap, truth: float((heatmap * truth).max()), form=lambda heatmap: 1 - heatmap)
+    monkeypatch.setitem(METRICS, "fake", fake)
+    table = agreement.build(source, tmp_path / "saliency", attention)
+    for column in ("human_fake", "gaze_fake", "human_centre_fake", "gaze_centre_fake"):
+        assert table[column][0] == pytest.approx(1, abs=0.01)
+    assert not any(name.endswith(("chance_fake", "constant_fake")) for name in table)

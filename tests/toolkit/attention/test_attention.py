@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-import torch
 
 from toolkit import agreement, attention, maps, metrics
 from toolkit.attention import PREDICTORS, bottom_up, predictor
@@ -99,9 +98,7 @@ def test_bottom_up_beats_the_centre_bias_on_the_sample(sample: Tree) -> None:
         for image_id in sample.ids("test"):
             truth = maps.load(sample.attention(image_id))
             found = maps.normalise(predictor(name)(read_image(sample.image(image_id))))
-            scores.append(
-                metrics.iou(*(torch.from_numpy(m)[None] for m in (maps.scale(found, *truth.shape), truth))).item()
-            )
+            scores.append(metrics.iou(maps.scale(found, *truth.shape), truth))
         return float(np.mean(scores))
 
     assert mean_iou("bottom_up") > mean_iou("centre")
