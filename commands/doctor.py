@@ -91,12 +91,13 @@ def _params() -> Finding:
 
 def names_are_known(settings: Params) -> None:
     """Refuse the names in params that no table has: each stage refuses its own, but only once it runs."""
-    from toolkit import attention, detectors
+    from toolkit import attention, detectors, sources
     from toolkit.saliency.library import METHODS
     from toolkit.variants.rules import RULES
     from training.objectives import OBJECTIVES
 
     named = {
+        "data.source": (settings.data.source, sources.SOURCES),
         "detector.name": (settings.detector.name, detectors.names()),
         "attention.predictor": (settings.attention.predictor, attention.PREDICTORS),
         "saliency.method": (settings.saliency.method.lower(), METHODS),

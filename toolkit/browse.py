@@ -23,9 +23,10 @@ import pandas as pd
 from PIL import Image
 
 from toolkit import app, maps, mongod, voc
+from toolkit.agreement import TRUTHS
 from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, png, seed_of, write
-from toolkit.metrics import METRICS, TRUTHS
+from toolkit.metrics import METRICS
 from toolkit.voc import Tree
 
 if TYPE_CHECKING:

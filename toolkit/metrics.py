@@ -230,9 +230,7 @@ class Metric:
     unit: str = ""
     higher_is_better: bool = True
     form: Callable[[np.ndarray], np.ndarray] = np.asarray  # in which `score` and `chance` take each of these
-    chance: Callable[..., float] | None = (
-        None  # the score expected of the map's values at random places, where that varies
-    )
+    chance: Callable[..., float] | None = None  # the score of the map's values at random places, where that varies
     constant: bool = False  # whether the score of an empty map says anything
 
 

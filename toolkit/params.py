@@ -31,7 +31,7 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    source: Literal["sample", "folder", "voc2012"]
+    source: str  # one of toolkit.sources.SOURCES
     path: str  # the folder source's VOC tree
     train_split: str  # names in ImageSets/Main
     test_split: str

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from toolkit.metrics import METRICS, TRUTHS
+from toolkit.agreement import TRUTHS
+from toolkit.metrics import METRICS
 
 GROUPS = {
     "detection": "Detection, on the untouched test split",

@@ -100,7 +100,7 @@ def curves(losses: Mapping[str, pd.Series], path: Path) -> None:
     for arm, loss in losses.items():
         axis.plot(loss.index, loss, label=arm, linewidth=1)
     axis.set(xlabel="step", ylabel="loss", ylim=(0, None))
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=7, loc="upper right")
     axis.grid(alpha=0.3)
     _save(figure, path)
 

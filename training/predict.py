@@ -1,18 +1,23 @@
 """What an arm's detectors find in the untouched test split, and where they look: kept for whatever is scored of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from toolkit.detectors.batches import through, together
+import torch
+from torch import Tensor
 
-from toolkit import detectors, saliency, voc
+from toolkit import detectors, maps, saliency, voc
+from toolkit.detectors.adapter import Adapter, Found
+from toolkit.detectors.batches import through, together
+from toolkit.detectors.candidates import Candidates, best_log_odds
 from toolkit.files import link, sha256
-from toolkit.params import Params
+from toolkit.params import Params, Saliency
 from toolkit.sources.masks import TEST_SPLITS
-from toolkit.store import Store, make_missing
+from toolkit.store import Files, Store, make_missing
 from toolkit.tensors import arithmetic
 from toolkit.voc import Annotation, Tree
 from training.detections import Detections, listed
@@ -38,9 +43,10 @@ def build(arm: str, weights: Path, source: Tree, params: Params, out: Path, heat
                     detections = Detections(stored["boxes"], stored["classes"], stored["scores"])
                     log_odds = stored["log_odds"]
                 found.append(listed(image_id, detections, params.data.classes).assign(split=split, seed=seed))
-                labels = [known_object.name for known_object in known[image_id].objects]
-                columns = {"id": image_id, "label": labels, "log_odds": log_odds}
-                objects.append(pd.DataFrame(columns).assign(split=split, seed=seed))
+                labels = [o.name for o in known[image_id].objects]
+                objects.append(
+                    pd.DataFrame({"label": labels, "log_odds": log_odds}).assign(id=image_id, split=split, seed=seed)
+                )
     pd.concat(found, ignore_index=True).to_parquet(out / "detections.parquet")
     pd.concat(objects, ignore_index=True).to_parquet(out / "objects.parquet")
 
@@ -48,11 +54,10 @@ def build(arm: str, weights: Path, source: Tree, params: Params, out: Path, heat
 def predicted(
     weights: Path, source: Tree, known: Mapping[str, Annotation], params: Params, title: str
 ) -> dict[str, Path]:
-    """Where what one detector sees in each image is stored, made now where it was not: `.npz`, and the map as `.png`."""
+    """The stored `.npz` of what one detector sees in each image, its map beside it as `.png`; made where missing."""
     classes = params.data.classes
     detector = params.detector.model_copy(update={"weights": "checkpoint", "checkpoint": str(weights)})
-    layer = saliency.layer_of(detector, params.saliency)
-    store, ids = Store("predictions", __name__), list(known)
+    layer = saliency.layer_of(detectors.find(detector.name), params.saliency)
     made_of = (
         detectors.fingerprint(detector, classes),
         params.saliency.method,
@@ -60,16 +65,48 @@ def predicted(
         params.saliency.sign,
         arithmetic(),
     )
+    store, ids = Store("predictions", __name__), list(known)
     images = {image_id: sha256(source.image(image_id)) for image_id in ids}
     paths = {
-        i: store.path(made_of, images[i], known[i].objects, [images[other] for other in batch], suffix=".npz")
-        for i, batch in together(source, ids, detector.at_once).items()
+        i: store.path(made_of, images[i], known[i].objects, [images[other] for other in beside], suffix=".npz")
+        for i, beside in together(source, ids, detector.at_once).items()
     }
 
-    def make(missing: Sequence[str]):
-        adapter = detectors.load(detector, classes)
-        look = partial(examine, known=known, params=params, layer=layer)
-        yield from through(adapter, look, source, missing, ids, detector.at_once)
+    def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
+        look = partial(examine, settings=params.saliency)
+        looking = through(detectors.load(detector, classes), look, source, missing, ids, detector.at_once)
+        for image_id, (found, candidates, heatmap) in looking:
+            yield (
+                image_id,
+                {
+                    ".png": maps.encode(heatmap),
+                    ".npz": packed(found, candidates, known[image_id], classes),
+                },
+            )
 
     make_missing(paths, make, title)
     return paths
+
+
+def examine(
+    adapter: Adapter, images: Sequence[Tensor], settings: Saliency
+) -> list[tuple[Found, Candidates, np.ndarray]]:
+    """What the detector finds in images [3, H, W] in 0..1 of one size, what it considered, and where it looks."""
+    seen = adapter.look(images, saliency.layer_of(adapter, settings))
+    return list(zip(seen.found, seen.candidates, saliency.explain(adapter, images, settings, seen), strict=True))
+
+
+def packed(found: Found, candidates: Candidates, known: Annotation, classes: Sequence[str]) -> bytes:
+    """One image's detections, and the log-odds of its objects, as arrays in an `.npz`."""
+    where = candidates.boxes.device
+    boxes = torch.tensor([o.box for o in known.objects], dtype=torch.float32, device=where).reshape(-1, 4)
+    labels = torch.tensor([classes.index(o.name) for o in known.objects], dtype=torch.int64, device=where)
+    stored = BytesIO()
+    np.savez(
+        stored,
+        boxes=found["boxes"].cpu().numpy(),
+        classes=found["labels"].cpu().numpy() - 1,
+        scores=found["scores"].cpu().numpy(),
+        log_odds=best_log_odds(candidates, boxes, labels).cpu().numpy(),
+    )
+    return stored.getvalue()

@@ -14,9 +14,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from toolkit import agreement, maps, params, voc
+from toolkit.agreement import TRUTHS
 from toolkit.bootstrap import resampled_means
 from toolkit.files import write
-from toolkit.metrics import METRICS, TRUTHS
+from toolkit.metrics import BASELINES, METRICS
 from toolkit.sources.masks import CUE, TEST_SPLITS, read_mask
 from toolkit.voc import Tree
 from toolkit.workers import mapped
@@ -175,4 +176,5 @@ def nested(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
 def baselines(runs: Sequence[Run]) -> dict[str, float]:
     """What chance, the centre bias and an empty map score on the same images."""
     images = pd.concat([run.images for run in runs])
-    return {name: round(float(images[name].mean()), 6) for name in agreement.baselines() if name in images}
+    names = [f"{truth}_{baseline}_{metric}" for truth in TRUTHS for baseline in BASELINES for metric in METRICS]
+    return {name: round(float(images[name].mean()), 6) for name in names if name in images}

@@ -52,6 +52,7 @@ def test_what_is_missing_or_broken_is_found_with_its_mend(tmp_path: Path, monkey
 def test_every_name_that_no_table_has_is_found_before_a_stage_runs(settings: Params) -> None:
     wrong = settings.model_copy(
         update={
+            "data": settings.data.model_copy(update={"source": "imagenet"}),
             "detector": settings.detector.model_copy(update={"name": "yolo99"}),
             "attention": settings.attention.model_copy(update={"predictor": "crystal_ball"}),
             "saliency": settings.saliency.model_copy(update={"method": "eigenkam"}),
@@ -62,5 +63,5 @@ def test_every_name_that_no_table_has_is_found_before_a_stage_runs(settings: Par
     with pytest.raises(BadInput) as raised:
         names_are_known(wrong)
     assert [problem.file for problem in raised.value.problems] == [
-        "detector.name", "attention.predictor", "saliency.method", "arms.mine.variant", "arms.mine.objective",
+        "data.source", "detector.name", "attention.predictor", "saliency.method", "arms.mine.variant", "arms.mine.objective",
     ]  # fmt: skip

@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from toolkit import browse, files, maps, voc
+from toolkit.agreement import TRUTHS
 from toolkit.errors import BadInput
-from toolkit.metrics import METRICS, TRUTHS
+from toolkit.metrics import METRICS
 from toolkit.params import Cue
 from toolkit.sources import scenes
 from toolkit.voc import Tree
@@ -51,7 +52,7 @@ export(Path(sys.argv[1]))
 def make(root: Path) -> None:
     """What the stages before this one leave: image b has no human attention, and its saliency lies in the left half."""
     source = Tree(root / "datasets/source")
-    cue = Cue(correlation=0.5, place="near", size=0.1, ambiguous=0.0)
+    cue = Cue(correlation=0.5, place="near", side=0.1, ambiguous=0.0)
     cells = maps.normalise(np.repeat([[1.0, 0.0]], 8, axis=1).repeat(16, axis=0))
     for number, image_id in enumerate(IDS):
         scene = scenes.draw(image_id, np.random.SeedSequence(number), SIZE, cue, "correlated")

@@ -74,7 +74,6 @@ def test_voc_2012_is_split_as_its_makers_split_it_and_seen_five_times(tmp_path: 
         ("detector.at_once", 2.5),
         ("sample.size", 100),
         ("sample.cue.place", "everywhere"),
-        ("data.source", "imagenet"),
         ("data.path", None),
     ],
 )

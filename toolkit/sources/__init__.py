@@ -1,6 +1,11 @@
-"""Where the images come from: each source writes one VOC tree, and `source.json` that says what it is."""
+"""Where the images come from: each source writes one VOC tree, and `source.json` that says what it is.
+
+To add one, write a module that makes or fetches a VOC tree, and its row in `SOURCES`.
+"""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +18,40 @@ from toolkit.voc import Tree
 DOWNLOADS = Path(".salvoc/downloads")  # in the repository
 
 
+@dataclass(frozen=True)
+class Source:
+    """How a source's tree is written into an empty folder, which gives what is to be said of it; and its licence."""
+
+    write: Callable[[Params, Path], dict[str, Any]]
+    licence: str
+
+
 def build(params: Params, out: Path) -> dict[str, Any]:
     """Write the source that params name into the empty folder `out`; returns what `source.json` says."""
-    data = params.data
-    if data.source == "sample":
-        about: dict[str, Any] = sample.build(params.sample, out)
-    else:
-        splits = {"train": data.train_split, "test": data.test_split}
-        about = folder.build(_tree(params), splits, data.classes, data.on_error, out)
+    name = params.data.source
+    if name not in SOURCES:
+        raise BadInput(Problem("data.source", f"knows no source {name!r}", f"choose one of: {', '.join(SOURCES)}"))
+    about = SOURCES[name].write(params, out)
     tree = Tree(out)
     of = (tree.image, tree.annotation, tree.attention, tree.mask)  # who depends on source.json depends on all of them
     files = [
         (image_id, *(sha256(path(image_id)) if path(image_id).exists() else None for path in of))
         for image_id in tree.all_ids()
     ]
-    about = {"source": data.source, "classes": data.classes, "hash": digest(files, tree.splits())} | about
+    hashed = {"source": name, "classes": params.data.classes, "hash": digest(files, tree.splits())}
+    about = hashed | {"licence": SOURCES[name].licence} | about
     write(out / "source.json", json.dumps(about, indent=2) + "\n")
     return about
 
 
-def _tree(params: Params) -> Tree:
-    if params.data.source == "voc2012":
-        return voc2012.fetch(repository() / DOWNLOADS)
+def _copied(tree: Tree, params: Params, out: Path) -> dict[str, Any]:
+    """Somebody's tree, checked whole."""
+    data = params.data
+    splits = {"train": data.train_split, "test": data.test_split}
+    return folder.build(tree, splits, data.classes, data.on_error, out)
+
+
+def _own(params: Params) -> Tree:
     path = Path(params.data.path).expanduser()
     outer = repository() / path
     if not Tree(path).split("").parent.is_dir() and Tree(outer).split("").parent.is_dir():
@@ -43,3 +60,15 @@ def _tree(params: Params) -> Tree:
             Problem(str(path), fault, f"add `-S data.path={outer}` to `dvc exp run`: it is read where it lies")
         )
     return Tree(path)
+
+
+SOURCES = {
+    "sample": Source(
+        lambda params, out: sample.build(params.sample, out), "https://www.apache.org/licenses/LICENSE-2.0"
+    ),
+    "folder": Source(lambda params, out: _copied(_own(params), params, out), "as the source's"),
+    "voc2012": Source(
+        lambda params, out: _copied(voc2012.fetch(repository() / DOWNLOADS), params, out),
+        "https://www.flickr.com/help/terms",
+    ),
+}

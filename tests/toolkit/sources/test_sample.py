@@ -14,7 +14,7 @@ from toolkit.voc import VOC_CLASSES, Tree
 
 
 def scene(number: int, condition: Condition = "none", **cue: object) -> Scene:
-    settings = {"correlation": 0.9, "place": "overlapping", "size": 0.18, "ambiguous": 0.0} | cue
+    settings = {"correlation": 0.9, "place": "overlapping", "side": 0.18, "ambiguous": 0.0} | cue
     return draw("x", np.random.SeedSequence(number), 128, Cue.model_validate(settings), condition)
 
 
