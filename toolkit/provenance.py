@@ -14,7 +14,7 @@ from pathlib import Path
 from toolkit.files import digest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("toolkit", "training")  # where this repository's modules lie; their own __init__ runs before any of them
+PACKAGES = ("commands", "toolkit", "training")  # where this repository's modules lie; their own __init__ runs before any of them
 # What decides no stored byte: errors end a run, and what params say is in the key as values.
 NOT_DECIDING = {"toolkit.errors", "toolkit.params"}
 NOT_COMPUTING = {"defusedxml", "dvclive", "pydantic", "requests", "rich", "tqdm", "typer", "yaml"}
