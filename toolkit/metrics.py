@@ -91,13 +91,11 @@ def shuffled_auc(heatmap: np.ndarray, fixations: np.ndarray, others: np.ndarray)
     count half; NaN where either has no fixation.
     """
     _check(heatmap, fixations, others)
-    at, among = _counted(fixations) > 0, _counted(others) > 0
-    order = np.argsort(heatmap[at])  # the fixated pixels are sorted, for they are few
-    values, below = heatmap[at][order], np.concatenate([[0], fixations[at][order].cumsum()])
-    lower, upper = (below[np.searchsorted(values, heatmap[among], side)] for side in ("left", "right"))
-    beaten = below[-1] - (lower + upper) / 2  # how many fixations are on pixels above each of the others
-    pairs = below[-1] * others.sum()
-    return float(beaten @ others[among] / pairs) if pairs else math.nan
+    positives, negatives = (np.repeat(heatmap.ravel(), _counted(given).ravel()) for given in (fixations, others))
+    negatives.sort()
+    below, not_above = (np.searchsorted(negatives, positives, side).sum() for side in ("left", "right"))
+    pairs = positives.size * negatives.size
+    return float((below + not_above) / 2 / pairs) if pairs else math.nan
 
 
 def information_gain(log_density: np.ndarray, fixations: np.ndarray, baseline: np.ndarray) -> float:
