@@ -32,9 +32,8 @@ from toolkit.workers import mapped
 EPOCHS = 6
 BATCH = 8
 RATE, DECAY, WARM_UP = 3e-3, 1e-2, 50  # AdamW's, and its first steps
-CENTRE_CELLS = 64  # of the centre bias, along either side of any image
-CENTRE_SIGMA = 4  # cells
-UNIFORM = 0.1  # the share of the centre bias that is the same everywhere: people do look at corners
+CELLS, SIGMA = 64, 4  # of the density over any image: cells along either side, and its blur in cells
+UNIFORM = 0.1  # the share of that density that is the same everywhere: people do look at corners
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,17 @@ class View:
     counts: Tensor
 
 
-def views(recording: Recording) -> list[View]:
+def views_of(recording: Recording) -> list[View]:
     """Every image of a recording that somebody fixated; their features are computed where they are not stored yet."""
     store, items = Store("gaze/features", __name__), list(recording.viewings.items())
-    made = mapped(lambda: lambda item: _view(store, *item), items)
-    seen = tqdm(made, desc=f"{recording.name}: features", total=len(items), unit="image", mininterval=1)
-    return [view for view in seen if view.counts.any()]
+    found = mapped(lambda: lambda item: _view(store, *item), items)
+    bar = tqdm(found, desc=f"{recording.name}: features", total=len(items), unit="image", mininterval=1)
+    return [view for view in bar if view.counts.any()]
 
 
 def _view(store: Store, image_id: str, viewing: Viewing) -> View:
-    made_of = sha256(viewing.image), arithmetic()
-    path = store.get(*made_of, make=lambda: _features(viewing.image), suffix=".safetensors")
+    key = sha256(viewing.image), arithmetic()
+    path = store.get(*key, make=lambda: _features(viewing.image), suffix=".safetensors")
     cells = load_file(path)["0"].shape[-2:]
     return View(image_id, path, torch.from_numpy(recordings.counts(viewing, *cells)))
 
@@ -68,31 +67,31 @@ def _features(image: Path) -> bytes:
     return save({str(n): given.half().contiguous() for n, given in enumerate(both)})
 
 
-def centre_bias(sets: Sequence[Sequence[View]]) -> Tensor:
-    """The density of fixations over any image, [cells, cells]: each set's own, blurred, in equal parts; symmetric."""
-    total = torch.zeros(CENTRE_CELLS, CENTRE_CELLS, dtype=torch.float64)
-    for some in sets:
-        pooled = sum(_stretched(view.counts) for view in some)
-        blurred = gaussian_filter(np.asarray(pooled), CENTRE_SIGMA, mode="nearest")
+def pooled_density(sets: Sequence[Sequence[View]]) -> Tensor:
+    """The density of fixations over any image, [CELLS, CELLS]: each set's own, blurred, in equal parts; symmetric."""
+    total = torch.zeros(CELLS, CELLS, dtype=torch.float64)
+    for views in sets:
+        pooled = sum(_stretched(view.counts) for view in views)
+        blurred = gaussian_filter(np.asarray(pooled), SIGMA, mode="nearest")
         total += torch.from_numpy(blurred / blurred.sum()) / len(sets)
     total = (1 - UNIFORM) * (total + total.flip(1)) / 2 + UNIFORM / total.numel()
     return total.float()
 
 
 def _stretched(counts: Tensor) -> np.ndarray:
-    """Counts on the image's own cells, laid over the square of the centre bias."""
-    rows, columns = (np.arange(n) * CENTRE_CELLS // n for n in counts.shape)
-    spread = np.zeros((CENTRE_CELLS, CENTRE_CELLS))
+    """Counts on the image's own cells, laid over the square of the pooled density."""
+    rows, columns = (np.arange(n) * CELLS // n for n in counts.shape)
+    spread = np.zeros((CELLS, CELLS))
     np.add.at(spread, np.ix_(rows, columns), counts.numpy())
     return spread
 
 
-def batches(some: Sequence[View], epoch: int, seed: int) -> Iterator[tuple[list[Tensor], Tensor]]:
+def batches(views: Sequence[View], epoch: int, seed: int) -> Iterator[tuple[list[Tensor], Tensor]]:
     """One pass in a random order, half of the views mirrored: features [B, C, h, w] by stride, and counts [B, h, w]."""
     rng = np.random.default_rng((seed, epoch))
     by_size: dict[torch.Size, list[View]] = defaultdict(list)
-    for index in rng.permutation(len(some)):
-        by_size[some[index].counts.shape].append(some[index])
+    for index in rng.permutation(len(views)):
+        by_size[views[index].counts.shape].append(views[index])
     parts = [same[start : start + BATCH] for same in by_size.values() for start in range(0, len(same), BATCH)]
     for index in rng.permutation(len(parts)):
         flips = rng.integers(2, size=len(parts[index]))
@@ -102,11 +101,11 @@ def batches(some: Sequence[View], epoch: int, seed: int) -> Iterator[tuple[list[
         yield [f.float().contiguous(memory_format=torch.channels_last) for f in stacked], torch.stack(counts)
 
 
-def fit(sets: Sequence[Sequence[View]], title: str, seed: int = 0) -> Readouts:
+def likeliest(sets: Sequence[Sequence[View]], title: str, seed: int = 0) -> Readouts:
     """Readouts of the highest likelihood for the fixations of all sets; each image counts as one."""
     torch.manual_seed(seed)
-    everything = [view for some in sets for view in some]
-    readouts = Readouts(centre_bias(sets)).train()
+    everything = [view for views in sets for view in views]
+    readouts = Readouts(pooled_density(sets)).train()
     optimizer = torch.optim.AdamW(readouts.parameters(), RATE, weight_decay=DECAY)
     total = EPOCHS * len(everything)
     bar = tqdm(desc=title, total=total, unit="image", mininterval=1)
@@ -135,9 +134,9 @@ def surprise(members: Tensor, counts: Tensor) -> Tensor:
 
 def fitted(sets: Sequence[Sequence[View]], title: str) -> Path:
     """The file of the readouts fitted to these views, made now if it was not there."""
-    seen = [[(view.features.stem, digest(view.counts.tolist())) for view in some] for some in sets]
+    seen = [[(view.features.stem, digest(view.counts.tolist())) for view in views] for views in sets]
     store = Store("gaze", __name__)
-    return store.get(seen, arithmetic(), make=lambda: _packed(fit(sets, title)), suffix=".safetensors")
+    return store.get(seen, arithmetic(), make=lambda: _packed(likeliest(sets, title)), suffix=".safetensors")
 
 
 def _packed(readouts: Readouts) -> bytes:
@@ -149,7 +148,7 @@ def _packed(readouts: Readouts) -> bytes:
 def train(folders: Sequence[Path], out: Path) -> None:
     """Fit the embedded predictor to whole recordings and write its weights, which know what they were fitted to."""
     read = [recordings.read(folder) for folder in folders]
-    path = fitted([views(recording) for recording in read], "gaze")
+    path = fitted([views_of(recording) for recording in read], "gaze")
     about = {recording.name: content(recording) for recording in read}
     write(out, save(load_file(path), {"recordings": json.dumps(about)}))
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
+from safetensors.numpy import load_file
 from scipy.cluster.vq import kmeans2, whiten
 from tqdm import tqdm
 
@@ -26,19 +26,20 @@ from toolkit.attention import deepgaze, recordings
 from toolkit.attention.readout import WEIGHTS, load, mixed
 from toolkit.attention.recordings import Recording, Viewing
 from toolkit.files import read_image
+from toolkit.metrics import METRICS
 from toolkit.workers import mapped
-from training import gaze
-from training.gaze import View
+from training.gaze import fit
+from training.gaze.fit import View
 
-CENTRE_CELLS, CENTRE_SIGMA = 64, 2  # of a recording's own centre bias; the most likely width for OSIE and Scene
+CELLS, SIGMA = 64, 2  # of the density elsewhere: cells along either side, and its likeliest blur for OSIE and Scene
 EVEN = 0.01  # of every density
 FOLDS, CLUSTERS = 5, 3
 WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)  # degrees: how wide a person's fixations are blurred to foretell another's
 OWN_CENTRE = 0.2  # of the density that people foretell another's fixations with
 RESAMPLES = 1000
-COLUMNS = {
-    "ig": "IG bit/fixation", "nss": "NSS", "auc": "AUC-Judd", "sauc": "sAUC", "cc": "CC", "kl": "KL nat", "sim": "SIM"
-}  # fmt: skip
+COLUMNS = {"ig": "IG bit/fixation"} | {
+    name: f"{METRICS[name].heading} {METRICS[name].unit}".strip() for name in ("nss", "auc", "sauc", "cc", "kl", "sim")
+}
 
 Densities = dict[str, np.ndarray]  # by predictor, [h, w] each
 Row = dict[str, object]  # a predictor and its scores
@@ -61,10 +62,10 @@ class Bench:
         """The fixations on all other images, laid over this one: counts [height, width]."""
         return agreement.counts(self.points[self.owner != number], height, width)
 
-    def centre_bias(self, number: int, height: int, width: int) -> np.ndarray:
-        """The density of the fixations on all other images."""
-        others = self.elsewhere(number, CENTRE_CELLS, CENTRE_CELLS).astype(np.float64)
-        return even(cv2.GaussianBlur(others, (0, 0), CENTRE_SIGMA, borderType=cv2.BORDER_REPLICATE), height, width)
+    def density_elsewhere(self, number: int, height: int, width: int) -> np.ndarray:
+        """The density of the fixations on all other images: the recording's own centre bias."""
+        others = self.elsewhere(number, CELLS, CELLS).astype(np.float64)
+        return even(cv2.GaussianBlur(others, (0, 0), SIGMA, borderType=cv2.BORDER_REPLICATE), height, width)
 
 
 def even(density: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -102,14 +103,14 @@ def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.Data
     viewings = bench.recording.viewings
     width = likeliest_width(bench)
 
-    def one(item: tuple[int, str]) -> pd.DataFrame:
+    def rows_of(item: tuple[int, str]) -> pd.DataFrame:
         number, image_id = item
         viewing = viewings[image_id]
         height, across, degree = grid(viewing)
         counts = recordings.counts(viewing, height, across)
         if not counts.any():
             return pd.DataFrame()
-        centre, others = bench.centre_bias(number, height, across), bench.elsewhere(number, height, across)
+        centre, others = bench.density_elsewhere(number, height, across), bench.elsewhere(number, height, across)
         truth = recordings.density(counts, degree)
         given = {"uniform": np.ones((1, 1)), **predict(image_id, viewing)}
         scaled = {name: even(density, height, across) for name, density in given.items()} | {"its centre bias": centre}
@@ -120,7 +121,7 @@ def table(bench: Bench, predict: Callable[[str, Viewing], Densities]) -> pd.Data
         return pd.DataFrame(scores + people(viewing, centre, others, width)).assign(id=image_id)
 
     items = list(enumerate(viewings))
-    rows = mapped(lambda: one, items)
+    rows = mapped(lambda: rows_of, items)
     bar = tqdm(rows, desc=f"{bench.recording.name}: scores", total=len(items), unit="image", mininterval=1)
     return pd.concat(list(bar), ignore_index=True)
 
@@ -159,19 +160,19 @@ def likeliest_width(bench: Bench) -> float:
     gains: dict[float, list[float]] = {width: [] for width in WIDTHS}
     for number, viewing in list(enumerate(bench.recording.viewings.values()))[::10]:
         height, across, degree = grid(viewing)
-        centre = bench.centre_bias(number, height, across)
+        centre = bench.density_elsewhere(number, height, across)
         own = by_observer(viewing, height, across)
         for width in WIDTHS if len(own) > 1 else ():
-            for one in own:
-                density = foretold(own.sum(axis=0) - one, centre, width * degree)
-                gains[width].append(float((np.log2(density) * one).sum() / one.sum()))
+            for counts in own:
+                density = foretold(own.sum(axis=0) - counts, centre, width * degree)
+                gains[width].append(float((np.log2(density) * counts).sum() / counts.sum()))
     return max(WIDTHS, key=lambda width: float(np.mean(gains[width])) if gains[width] else 0.0)
 
 
 def by_image(sets: Sequence[Sequence[View]]) -> list[np.ndarray]:
     """The fold of every view: at random."""
     rng = np.random.default_rng(0)
-    return [rng.permutation(len(some)) % FOLDS for some in sets]
+    return [rng.permutation(len(views)) % FOLDS for views in sets]
 
 
 def by_content(sets: Sequence[Sequence[View]]) -> list[np.ndarray]:
@@ -180,8 +181,8 @@ def by_content(sets: Sequence[Sequence[View]]) -> list[np.ndarray]:
     Each recording is clustered by itself: all together, the clusters would be the recordings again.
     """
     folds = []
-    for some in sets:
-        deep = [load_file(view.features)["2"][0].float().mean((1, 2)).numpy() for view in some]
+    for views in sets:
+        deep = [load_file(view.features)["2"][0].astype(np.float32).mean((1, 2)) for view in views]
         folds.append(kmeans2(whiten(np.array(deep)), CLUSTERS, minit="++", rng=0)[1])
     return folds
 
@@ -189,43 +190,41 @@ def by_content(sets: Sequence[Sequence[View]]) -> list[np.ndarray]:
 def held_out(sets: Sequence[Sequence[View]], folds: Sequence[np.ndarray], title: str) -> dict[Path, Path]:
     """For each view, by its features, the readouts that were fitted to all folds but its own."""
     found: dict[Path, Path] = {}
+    pairs = [list(zip(views, numbers, strict=True)) for views, numbers in zip(sets, folds, strict=True)]
     for fold in sorted(set(np.concatenate(folds).tolist())):
-        rest = [
-            [v for v, own in zip(some, of, strict=True) if own != fold] for some, of in zip(sets, folds, strict=True)
-        ]
-        weights = gaze.fitted([some for some in rest if some], f"{title} {fold + 1}")
-        out = [v for some, of in zip(sets, folds, strict=True) for v, own in zip(some, of, strict=True) if own == fold]
-        found |= {view.features: weights for view in out}
+        rest = [[view for view, number in paired if number != fold] for paired in pairs]
+        weights = fit.fitted([views for views in rest if views], f"{title} {fold + 1}")
+        found |= {view.features: weights for paired in pairs for view, number in paired if number == fold}
     return found
 
 
 def refitted(known: Sequence[Recording]) -> dict[str, dict[str, Callable[[], Densities]]]:
     """For the recordings that the embedded predictor was fitted to: what it says of each image, fitted without it."""
-    sets = [gaze.views(recording) for recording in known]
+    sets = [fit.views_of(recording) for recording in known]
     rules = {"other images": by_image(sets), "other content": by_content(sets)}
     if len(sets) > 1:
-        rules["other recordings"] = [np.full(len(some), number) for number, some in enumerate(sets)]
+        rules["other recordings"] = [np.full(len(views), number) for number, views in enumerate(sets)]
     weights = {f"gaze_lite0, {rule}": held_out(sets, folds, f"fit to {rule}") for rule, folds in rules.items()}
     return {
         recording.name: {
             view.id: partial(_read_out, view.features, {name: of[view.features] for name, of in weights.items()})
-            for view in some
+            for view in views
         }
-        for recording, some in zip(known, sets, strict=True)
+        for recording, views in zip(known, sets, strict=True)
     }
 
 
 @torch.inference_mode()
 def _read_out(features: Path, weights: dict[str, Path]) -> Densities:
     stored = load_file(features)
-    given = [stored[str(n)][:1].float() for n in range(3)]
+    given = [torch.from_numpy(stored[str(n)][:1]).float() for n in range(3)]
     return {name: mixed(load(path)(given))[0].exp().numpy() for name, path in weights.items()}
 
 
 def evaluate(folders: Sequence[Path], out: Path) -> str:
     """Score every predictor on every recording; the tables as Markdown, and a row an image into `out`."""
     read = [recordings.read(folder) for folder in folders]
-    known = [recording for recording in read if gaze.was_fitted_to(WEIGHTS, recording)]
+    known = [recording for recording in read if fit.was_fitted_to(WEIGHTS, recording)]
     anew = refitted(known) if known else {}
     pages = []
     for recording in read:
@@ -249,8 +248,8 @@ def _predict(anew: dict[str, Callable[[], Densities]] | None, image_id: str, vie
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """The mean of each metric and its 95 % bootstrap interval over images, a row a predictor."""
     cells: dict[str, dict[str, str]] = {}
-    for name, some in rows.groupby("predictor", sort=False):
-        means = {metric: bootstrap.mean(some[metric].to_numpy(), RESAMPLES, 0) for metric in COLUMNS}
+    for name, scores in rows.groupby("predictor", sort=False):
+        means = {metric: bootstrap.mean(scores[metric].to_numpy(), RESAMPLES, 0) for metric in COLUMNS}
         cells[str(name)] = {
             COLUMNS[metric]: f"{mean.value:.2f} [{mean.lo:.2f}, {mean.hi:.2f}]" for metric, mean in means.items()
         }
