@@ -67,7 +67,7 @@ def main(device: Device = "cpu") -> None:
     found = {}
     if device == "cpu":
         (hole,) = most_salient_parts([photo])
-        found["attention, gaze_lite0"] = measured(partial(attention.predictor("gaze_lite0"), photo))
+        found["attention, gaze_lite0"] = measured(partial(attention.load("gaze_lite0"), [photo]))
         found["inpainting, fast"] = measured(partial(deep_image_prior.fill, photo, hole, 1))
     for name, model, one, at in (
         ("fasterrcnn_lite0 at 256 px", small, image, layer),

@@ -25,10 +25,10 @@ SALIENCY, OUT, SHOWN = Path("datasets/saliency"), Path("reports/gaze/selection.p
 def main(names: list[str]) -> None:
     source, threshold = Tree("datasets/source"), params.load().aug.threshold
     ids = source.ids("train")
-    predictors = {name: attention.predictor(name) for name in names}
+    predictors = {name: attention.load(name) for name in names}
 
     def gaze(image: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: maps.normalise(predict(image)) for name, predict in predictors.items()}
+        return {name: maps.normalise(predict([image])[0]) for name, predict in predictors.items()}
 
     def scored(image_id: str) -> dict[str, float]:
         image, saliency = read_image(source.image(image_id)), maps.load(SALIENCY / f"{image_id}.png")

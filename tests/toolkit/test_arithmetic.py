@@ -62,7 +62,7 @@ def tell_what_stages_make() -> None:
             hole[30:50, 40:60] = True
             filled = deep_image_prior.fill(image, hole, 1, iterations=5)
             boxes = {name: tensor.numpy() for name, tensor in found.items()}
-            return {"scene": image, "map": heatmap, "gaze": gaze_lite0(image), "filled": filled, **boxes}
+            return {"scene": image, "map": heatmap, "gaze": gaze_lite0([image])[0], "filled": filled, **boxes}
 
         made = next(mapped(lambda: seen, [image]))
         data, solver = Detections(tree, tree.ids("train"), classes), settings.train.model_copy(update={"steps": 2})

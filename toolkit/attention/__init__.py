@@ -1,40 +1,49 @@
 """Where people look: their own attention where it is known, a gaze predictor's guess for every image.
 
-To add a predictor, write a function from an image to a density (see `bottom_up`) and name it in `PREDICTORS`.
+To add a predictor, write a function from images to densities (see `bottom_up`) and give it a row in `PREDICTORS`.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from toolkit import maps
 from toolkit.attention.human import Human, attention_of
+from toolkit.errors import BadInput, Problem
 from toolkit.files import link, read_image, sha256, write
-from toolkit.store import Store
+from toolkit.store import Files, Store, make_missing
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
-Predictor = Callable[[np.ndarray], np.ndarray]
+# Images [H, W, 3] uint8 RGB of any sizes -> a density [h, w] of any grid for each, larger where people look more.
+Predict = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
-PREDICTORS = {  # and the module that each is in: some need torch, which takes seconds to import, or an extra
-    "gaze_lite0": "toolkit.attention.readout",
-    "deepgaze2e": "toolkit.attention.deepgaze",
-    "bottom_up": "toolkit.attention.bottom_up",
-    "spectral_residual": "toolkit.attention.bottom_up",
-    "centre": "toolkit.attention.bottom_up",
+
+class Predictor(NamedTuple):
+    """Where a predictor is, and what it is."""
+
+    module: str  # which has a function of its name, and the file of its weights as `WEIGHTS`, if it has any
+    about: str
+
+
+PREDICTORS = {  # a module is imported when it is needed: torch takes seconds, and one needs an extra
+    "gaze_lite0": Predictor("toolkit.attention.readout", "embedded: read out of a small ImageNet network's features"),
+    "deepgaze2e": Predictor("toolkit.attention.deepgaze", "DeepGaze IIE, an optional extra with downloaded weights"),
+    "bottom_up": Predictor("toolkit.attention.bottom_up", "contrast at several scales, times the centre bias"),
+    "spectral_residual": Predictor("toolkit.attention.bottom_up", "the log spectrum's residual, times the centre bias"),
+    "centre": Predictor("toolkit.attention.bottom_up", "the centre bias alone"),
 }
 PLACEHOLDERS = {"README.md", ".gitignore"}  # what lies in the folder for people's attention before anything does
 
 
-def predictor(name: str) -> Predictor:
-    """The function of this name: an image [H, W, 3] uint8 RGB -> a density [h, w] of any grid."""
-    made: Predictor = getattr(_module(name), name)
-    return made
+def load(name: str) -> Predict:
+    """The predictor of this name; raises `BadInput` that lists the known ones."""
+    predict: Predict = getattr(_module(name), name)
+    return predict
 
 
 def build(source: Tree, name: str, human: Path, out: Path) -> None:
@@ -45,13 +54,18 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
     """
     for folder in ("human", "gaze", "fixations"):
         (out / folder).mkdir(parents=True)
-    store, ids = Store("attention", __name__), source.all_ids()
-    made_of = name, _weights(name)
+    store, ids, predict = Store("attention", __name__), source.all_ids(), load(name)
     known = None if is_empty(human) else attention_of(human, ids)
-    predicting = mapped(lambda: partial(_predicted, store, made_of, predictor(name)), map(source.image, ids))
-    bar = tqdm(predicting, desc="attention", total=len(ids), unit="image", mininterval=1)
-    for image_id, gaze in zip(ids, bar, strict=True):
-        link(gaze, out / "gaze" / f"{image_id}.png")
+    made_of = name, _weights(name)
+    paths = {image_id: store.path(made_of, sha256(source.image(image_id))) for image_id in ids}
+
+    def gaze(image_id: str) -> tuple[str, Files]:
+        (density,) = predict([read_image(source.image(image_id))])  # alone: no other image may decide its last bits
+        return image_id, {".png": maps.encode(maps.normalise(density))}
+
+    make_missing(paths, lambda missing: mapped(lambda: gaze, missing), "attention")
+    for image_id, path in paths.items():
+        link(path, out / "gaze" / f"{image_id}.png")
         if known:
             _keep(known(image_id), image_id, out)
         elif maps.known(source.attention(image_id)):
@@ -61,11 +75,6 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
 def is_empty(human: Path) -> bool:
     """Whether the folder for people's attention has nothing of it."""
     return human.is_dir() and {path.name for path in human.iterdir()} <= PLACEHOLDERS
-
-
-def _predicted(store: Store, made_of: tuple[object, ...], predict: Predictor, image: Path) -> Path:
-    """The stored map of one image, made now if it is not there."""
-    return store.get(made_of, sha256(image), make=lambda: maps.encode(maps.normalise(predict(read_image(image)))))
 
 
 def _keep(seen: Human, image_id: str, out: Path) -> None:
@@ -88,4 +97,7 @@ def _weights(name: str) -> object:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(PREDICTORS[name])
+    if name not in PREDICTORS:
+        mend = f"choose one of: {', '.join(PREDICTORS)}"
+        raise BadInput(Problem("attention.predictor", f"knows no predictor {name!r}", mend))
+    return import_module(PREDICTORS[name].module)

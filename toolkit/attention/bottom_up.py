@@ -1,7 +1,9 @@
 """Where people look by what stands out: gaze predictors that need no weights.
 
-A predictor maps an image [H, W, 3] uint8 RGB to a density [h, w] of any grid, larger where people look more.
+A predictor maps images [H, W, 3] uint8 RGB to densities [h, w] of any grid, larger where people look more.
 """
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -17,8 +19,22 @@ def centre_bias(height: int, width: int) -> np.ndarray:
     return np.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * SPREAD**2)).astype(np.float32)
 
 
-def bottom_up(image: np.ndarray) -> np.ndarray:
+def bottom_up(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Lab contrast at several scales (centre minus surround, as in Itti, Koch & Niebur 1998), times the centre bias."""
+    return [_contrast(image) for image in images]
+
+
+def spectral_residual(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What an image's log spectrum has beyond a smooth one (Hou & Zhang 2007), times the centre bias."""
+    return [_residual(image) for image in images]
+
+
+def centre(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The centre bias alone: what a predictor must beat."""
+    return [centre_bias(*_shrunk(image).shape[:2]) for image in images]
+
+
+def _contrast(image: np.ndarray) -> np.ndarray:
     lab = cv2.cvtColor(_shrunk(image).astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     contrast = np.zeros(lab.shape[:2], np.float32)
     for fine in (0.01, 0.02, 0.04):
@@ -27,19 +43,13 @@ def bottom_up(image: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(contrast, (0, 0), 0.03 * SIDE) * centre_bias(*contrast.shape)
 
 
-def spectral_residual(image: np.ndarray) -> np.ndarray:
-    """What the image's log spectrum has beyond a smooth one (Hou & Zhang 2007), times the centre bias."""
+def _residual(image: np.ndarray) -> np.ndarray:
     grey = cv2.cvtColor(_shrunk(image), cv2.COLOR_RGB2GRAY).astype(np.float32)
     spectrum = np.fft.fft2(grey)
     amplitude = np.log(np.abs(spectrum) + 1e-8)
     residual = amplitude - cv2.blur(amplitude.astype(np.float32), (3, 3))
     shown = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
     return cv2.GaussianBlur(shown.astype(np.float32), (0, 0), 0.04 * SIDE) * centre_bias(*grey.shape)
-
-
-def centre(image: np.ndarray) -> np.ndarray:
-    """The centre bias alone: what a predictor must beat."""
-    return centre_bias(*_shrunk(image).shape[:2])
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:

@@ -34,18 +34,22 @@ Foreign = Any  # a module of the package, which has no types
 _loading = Lock()
 
 
-def deepgaze2e(image: np.ndarray) -> np.ndarray:
-    """The density [H, W] of fixations on an image [H, W, 3] uint8 RGB, up to a factor, by the weights at `WEIGHTS`.
+def deepgaze2e(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The densities [H, W] of fixations on images [H, W, 3] uint8 RGB, up to a factor, by the weights at `WEIGHTS`.
 
-    The image is scaled to the longer side that DeepGaze learned at, as if it filled the same part of the view. Its
-    backbones see every second pixel of that: a VOC image of 500 pixels reaches them nearly as it is.
+    Each is scaled to the longer side that DeepGaze learned at, as if it filled the same part of the view. The backbones
+    see every second pixel of that: a VOC image of 500 pixels reaches them nearly as it is.
     """
+    with _loading:
+        model = _model()
+    return [_scaled_density(model, image) for image in images]
+
+
+def _scaled_density(model: nn.Module, image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     factor = SIDE / max(height, width)
     size = max(round(width * factor), THINNEST), max(round(height * factor), THINNEST)
     scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    with _loading:
-        model = _model()
     density = np.exp(log_density(model, [scaled])[0])
     return cv2.resize(density, (width, height), interpolation=cv2.INTER_LINEAR if factor < 1 else cv2.INTER_AREA)
 

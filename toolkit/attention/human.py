@@ -37,10 +37,10 @@ def attention_of(path: Path, wanted: Sequence[str]) -> Callable[[str], Human]:
         raise BadInput(Problem(str(path), "is not a folder", "give a folder of masks or an eye-tracking recording"))
     if recordings.fits(path):
         viewings = recordings.read(path).viewings
-        _require_some(path, viewings, wanted)
+        _require_any(path, viewings, wanted)
         return lambda image_id: seen(viewings[image_id]) if image_id in viewings else Human(None, None)
     masks = _masks(path, frozenset(wanted))
-    _require_some(path, masks, wanted)
+    _require_any(path, masks, wanted)
     _check(path, [file for files in masks.values() for file in files])
     return lambda image_id: (
         marked([_grey(file, path) for file in masks[image_id]]) if image_id in masks else Human(None, None)
@@ -82,7 +82,7 @@ def _masks(path: Path, wanted: frozenset[str]) -> dict[str, list[Path]]:
     return dict(masks)
 
 
-def _require_some(path: Path, known: Mapping[str, object], wanted: Sequence[str]) -> None:
+def _require_any(path: Path, known: Mapping[str, object], wanted: Sequence[str]) -> None:
     if known.keys().isdisjoint(wanted):
         mend = f"give a folder of masks ID.jpg of the dataset's images, or a recording ({recordings.LAYOUTS})"
         raise BadInput(Problem(str(path), f"knows none of the {len(wanted)} images", mend))

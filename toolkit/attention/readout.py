@@ -136,6 +136,7 @@ def load(path: Path) -> Readouts:
 
 
 @torch.inference_mode()
-def gaze_lite0(image: np.ndarray) -> np.ndarray:
-    """The density [h, w] of fixations on an image [H, W, 3] uint8, over cells of about 8 pixels of `SIDE`."""
-    return mixed(load(WEIGHTS)(features()(prepared(image)[None])))[0].exp().numpy()
+def gaze_lite0(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The densities [h, w] of fixations on images [H, W, 3] uint8, over cells of about 8 pixels of `SIDE`."""
+    see, read = features(), load(WEIGHTS)
+    return [mixed(read(see(prepared(image)[None])))[0].exp().numpy() for image in images]

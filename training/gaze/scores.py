@@ -241,7 +241,7 @@ def _predict(anew: dict[str, Callable[[], Densities]] | None, image_id: str, vie
     left |= {"centre"}  # its recording's own is a better one
     left |= set() if deepgaze.WEIGHTS.exists() else {"deepgaze2e"}
     names = [name for name in attention.PREDICTORS if name not in left]
-    given = {name: attention.predictor(name)(image) for name in names}
+    given = {name: attention.load(name)([image])[0] for name in names}
     return given | (anew[image_id]() if anew and image_id in anew else {})
 
 

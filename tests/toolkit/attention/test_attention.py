@@ -1,7 +1,7 @@
 """Gaze predictors, and the stage that stores attention by image id."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -10,7 +10,7 @@ import pytest
 import skimage.data
 
 from toolkit import agreement, attention, maps, metrics
-from toolkit.attention import PREDICTORS, bottom_up, predictor
+from toolkit.attention import PREDICTORS, Predictor, bottom_up
 from toolkit.attention.bottom_up import centre_bias
 from toolkit.errors import BadInput
 from toolkit.files import png, read_image, sha256, write
@@ -27,13 +27,28 @@ def spot(height: int, width: int, row: float, column: float) -> np.ndarray:
 EMBEDDED = [name for name in PREDICTORS if name != "deepgaze2e"]
 
 
+def predicted(name: str, image: np.ndarray) -> np.ndarray:
+    """What the predictor says of an image alone."""
+    (density,) = attention.load(name)([image])
+    return density
+
+
 @pytest.mark.parametrize("name", EMBEDDED)
 @pytest.mark.parametrize("size", [(96, 96), (60, 200), (300, 40)])
 def test_a_density_is_finite_positive_and_about_the_image_s_shape(name: str, size: tuple[int, int]) -> None:
-    density = predictor(name)(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+    density = predicted(name, np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
     assert np.isfinite(density).all()
     assert (density >= 0).all()
     assert density.shape[0] / density.shape[1] == pytest.approx(size[0] / size[1], rel=0.25)
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_a_batch_of_any_sizes_gives_what_its_images_give_alone(name: str) -> None:
+    images = [spot(*shape, 0.5, 0.3) for shape in ((60, 200), (96, 96), (300, 40))]
+    together = attention.load(name)(images)
+    for image, density in zip(images, together, strict=True):
+        assert np.array_equal(density, predicted(name, image))
+    assert attention.load(name)([]) == []
 
 
 BLANK = np.full((64, 64, 3), 128, np.uint8)
@@ -47,12 +62,12 @@ def peak(density: np.ndarray) -> tuple[float, float]:
 
 @pytest.mark.parametrize("name", ["bottom_up", "spectral_residual", "centre"])
 def test_a_blank_image_leaves_the_centre_bias(name: str) -> None:
-    density = predictor(name)(BLANK)
+    density = predicted(name, BLANK)
     assert maps.normalise(density) == pytest.approx(maps.normalise(centre_bias(*density.shape)), abs=0.001)
 
 
 def test_gaze_lite0_looks_at_the_middle_of_a_blank_image() -> None:
-    density = predictor("gaze_lite0")(BLANK)
+    density = predicted("gaze_lite0", BLANK)
     height, width = density.shape
     assert peak(density) == pytest.approx((0.5, 0.5), abs=0.15)
     assert density[height // 4 : -height // 4, width // 4 : -width // 4].sum() > 0.5  # of the density, on a quarter
@@ -62,7 +77,7 @@ def test_gaze_lite0_looks_at_the_middle_of_a_blank_image() -> None:
 @pytest.mark.parametrize("name", ["gaze_lite0", "bottom_up", "spectral_residual"])
 @pytest.mark.parametrize("place", [(0.35, 0.35), (0.6, 0.7)])
 def test_what_stands_out_is_looked_at(name: str, place: tuple[float, float]) -> None:
-    density = predictor(name)(spot(120, 160, *place))
+    density = predicted(name, spot(120, 160, *place))
     assert peak(density) == pytest.approx(place, abs=0.12)
     assert density[0, 0] < 0.1 * density.max()
 
@@ -74,7 +89,7 @@ def test_what_stands_out_is_looked_at(name: str, place: tuple[float, float]) -> 
 def test_gaze_lite0_looks_at_a_face(
     photograph: Callable[[], np.ndarray], face: tuple[float, float, float, float]
 ) -> None:
-    row, column = peak(predictor("gaze_lite0")(photograph()))
+    row, column = peak(predicted("gaze_lite0", photograph()))
     top, left, bottom, right = face
     assert top < row < bottom and left < column < right
 
@@ -97,7 +112,7 @@ def test_bottom_up_beats_the_centre_bias_on_the_sample(sample: Tree) -> None:
         scores = []
         for image_id in sample.ids("test"):
             truth = maps.load(sample.attention(image_id))
-            found = maps.normalise(predictor(name)(read_image(sample.image(image_id))))
+            found = maps.normalise(predicted(name, read_image(sample.image(image_id))))
             scores.append(metrics.iou(maps.scale(found, *truth.shape), truth))
         return float(np.mean(scores))
 
@@ -141,13 +156,39 @@ def test_a_stored_map_is_not_made_again(
 ) -> None:
     attention.build(sample, "centre", nobody, workplace / "first")
 
-    def fail(image: np.ndarray) -> np.ndarray:
+    def fail(images: Sequence[np.ndarray]) -> list[np.ndarray]:
         raise AssertionError("predicted again")
 
     monkeypatch.setattr(bottom_up, "centre", fail)
     attention.build(sample, "centre", nobody, workplace / "second")
     for path in (workplace / "first" / "gaze").iterdir():
         assert sha256(path) == sha256(workplace / "second" / "gaze" / path.name)
+
+
+def leftmost(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """A predictor that says of any image that people look at its left edge."""
+    return [np.tile(np.arange(8, 0, -1), (6, 1)) for _ in images]
+
+
+def test_a_row_in_the_table_is_all_that_a_predictor_needs(
+    sample: Tree, workplace: Path, nobody: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PREDICTORS, "leftmost", Predictor(__name__, "the left edge"))
+    attention.build(sample, "leftmost", nobody, workplace / "out")
+    for image_id in sample.all_ids():
+        gaze = maps.load(workplace / "out" / "gaze" / f"{image_id}.png")
+        assert np.array_equal(gaze, maps.load(workplace / "out" / "gaze" / f"{sample.all_ids()[0]}.png"))
+        assert (np.diff(gaze, axis=1) < 0).all()
+
+
+def test_an_unknown_predictor_is_refused_by_name_and_the_known_ones_are_told(
+    sample: Tree, workplace: Path, nobody: Path
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        attention.build(sample, "rightmost", nobody, workplace / "out")
+    (problem,) = refused.value.problems
+    assert problem.file == "attention.predictor" and "'rightmost'" in problem.fault
+    assert all(name in problem.mend for name in PREDICTORS)
 
 
 def test_masks_in_the_folder_for_people_take_the_place_of_the_source_s(sample: Tree, workplace: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_model_sees_pixels_of_0_to_255_and_the_centre_bias_of_the_image_s_si
 def test_every_density_of_a_batch_sums_to_1(height: int, width: int, count: int) -> None:
     found = log_density(Bright(0.01), [photo(height, width, seed) for seed in range(count)])
     assert len(found) == count
-    assert [np.exp(one, dtype=np.float64).sum() for one in found] == pytest.approx([1] * count, abs=1e-4)
+    assert [np.exp(logs, dtype=np.float64).sum() for logs in found] == pytest.approx([1] * count, abs=1e-4)
 
 
 @pytest.mark.parametrize("offset", [0.0, 5.0])

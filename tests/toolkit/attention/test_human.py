@@ -22,9 +22,9 @@ VOC = Path("Image") / "PASCAL_VOC_2012"
 
 def blot(left: int, width: int = 60, height: int = 40) -> np.ndarray:
     """A grey mask that is bright for ten columns."""
-    made = np.zeros((height, width), np.uint8)
-    made[:, left : left + 10] = 255
-    return made
+    mask = np.zeros((height, width), np.uint8)
+    mask[:, left : left + 10] = 255
+    return mask
 
 
 def jpeg(path: Path, pixels: np.ndarray) -> None:
