@@ -11,6 +11,7 @@ full at full size (`--device cuda`); all else stays on the CPU.
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated
 
 import cv2
@@ -25,6 +26,7 @@ from benchmarks.timing import Device, report, rounded, use
 from toolkit.params import Inpaint
 from toolkit.variants import study_prior
 from toolkit.variants.inpainting import RADIUS, Holed, inpaint, telea
+from toolkit.workers import batches, mapped
 
 DIP = Inpaint(engine="dip", preset="fast")
 TIMED = 3  # of the study's steps, where it does not run in full
@@ -44,7 +46,7 @@ def main(device: Device = "cpu", images: Count = 4, folder: Folder = None, side:
     small = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in shown]
     full = [cv2.resize(image, (study_prior.SIDE, study_prior.SIDE), interpolation=cv2.INTER_AREA) for image in shown]
     ways: dict[str, Fill] = {
-        "salvoc": lambda work: list(inpaint(work, DIP)),
+        "salvoc": lambda work: [image for (image,) in mapped(lambda: partial(inpaint, settings=DIP), batches(work, 1))],
         "telea": lambda work: [telea(image, hole) for image, hole, _ in work],
         "navier_stokes": lambda work: [_navier_stokes(*one) for one in work],
         "biharmonic": lambda work: [_biharmonic(*one) for one in work],

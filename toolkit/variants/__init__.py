@@ -2,65 +2,73 @@
 
 import json
 import shutil
-from collections.abc import Sequence
-from itertools import tee
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from toolkit import maps, voc
 from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, link, png, read_image, seed_of, sha256, write
 from toolkit.params import Aug
 from toolkit.sources.masks import CUE, OBJECT, read_mask
-from toolkit.store import Store
+from toolkit.store import Files, Store, make_missing
 from toolkit.variants.croissant import describe
-from toolkit.variants.rules import DEPENDS, RULES, Changed, Original
+from toolkit.variants.rules import RULES, Changed, Original, Rule
 from toolkit.voc import Tree
-from toolkit.workers import mapped
+from toolkit.workers import batches, mapped
 
-EVERY_TRAIN_IMAGE = ("nontrivial", "oracle")  # rules that do not ask where the detector looked
 PARTS = {"object": OBJECT, "cue": CUE, "background": 0}
+BATCH = 1  # image that a rule is given at a time: all threads have work, and no rule here gains by more on a CPU
 
 
-def build(name: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug: Aug, out: Path) -> dict[str, object]:
-    """Write the variant `name` into `out`; returns what its `variant.json` says.
+def build(
+    name: str, rule: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug: Aug, out: Path
+) -> dict[str, object]:
+    """Write into `out` the variant of the arm `name`, made by `rule`; returns what its `variant.json` says.
 
-    The rule changes the selected train images (`nontrivial` and `oracle`: every one); all else is linked. Changed
-    pixels are stored without loss, as PNG data under the image's own .jpg name, which decoders tell by its content: so
-    every pixel that the rule left alone is bit-identical.
+    `selection` has a row a train image: `id`, `selected`. The rule changes the selected ones or every one; all else is
+    linked. Changed pixels are stored without loss, as PNG data under the image's own .jpg name, which decoders tell by
+    its content: so every pixel that the rule left alone is bit-identical. Raises `BadInput` for an unknown rule, and
+    for one that the source cannot do.
     """
-    if name == "oracle" and not (source.root / "Masks").exists():
-        raise BadInput(
-            Problem("variants", "`oracle` needs to know the cue's pixels", "only the sample does: remove it")
-        )
-    wanted = selection["id"] if name in EVERY_TRAIN_IMAGE else selection["id"][selection["selected"]]
-    ids = [] if name == "none" else list(wanted)
-    store = Store(f"variants/{name}", __name__)
+    if rule not in RULES:
+        raise BadInput(Problem("arms", f"knows no rule {rule!r}", f"choose one of: {', '.join(RULES)}"))
+    row = RULES[rule]
+    if row.needs_masks and not (source.root / "Masks").exists():
+        raise BadInput(Problem("arms", f"`{rule}` needs to know the cue's pixels", "only the sample does: remove it"))
+    selected = list(selection["id"][selection["selected"]])
+    ids = {"none": [], "selected": selected, "every": list(selection["id"])}[row.images]
+    store, settings = Store(f"variants/{rule}", __name__), row.depends(aug)
     records = {
-        image_id: store.path(*_made_of(name, source, saliency, image_id, aug), suffix=".json") for image_id in ids
+        image_id: store.path(settings, *_made_of(source, saliency, image_id, aug), suffix=".json") for image_id in ids
     }
-    missing = [image_id for image_id in ids if not records[image_id].exists()]
-    if missing:
-        bar = tqdm(desc=name, total=len(ids), initial=len(ids) - len(missing), unit="image", mininterval=1)
-        originals, taken = tee(_read(source, saliency, image_id, seed_of(aug.seed, image_id)) for image_id in missing)
-        made = zip((records[image_id] for image_id in missing), originals, RULES[name](taken, aug), strict=True)
-        for _ in mapped(lambda: _keep, made):  # encoding takes longer than most rules
-            bar.update()
-        bar.close()
+    make_missing(records, lambda missing: _changed(row, source, saliency, aug, missing), name)
     _assemble(source, records, Tree(out))
-    about = _about(name, source, records, aug)
+    about = {"variant": name, "rule": rule, **_about(source, settings, records)}
     write(out / "variant.json", json.dumps(about, indent=2) + "\n")
     write(out / "croissant.json", json.dumps(describe(name, source), indent=2) + "\n")
     return about
 
 
-def _made_of(name: str, source: Tree, saliency: Path, image_id: str, aug: Aug) -> tuple[object, ...]:
-    """Everything that one changed image depends on, besides code."""
+def _made_of(source: Tree, saliency: Path, image_id: str, aug: Aug) -> tuple[int, list[str]]:
+    """What one changed image depends on, besides code and the rule's settings: its seed and its files' hashes."""
     files = [source.image(image_id), source.annotation(image_id), saliency / f"{image_id}.png"]
     files += [source.mask(image_id)] if source.mask(image_id).exists() else []
-    return DEPENDS[name](aug), seed_of(aug.seed, image_id), [sha256(path) for path in files]
+    return seed_of(aug.seed, image_id), [sha256(path) for path in files]
+
+
+def _changed(rule: Rule, source: Tree, saliency: Path, aug: Aug, missing: Sequence[str]) -> Iterable[tuple[str, Files]]:
+    """The images' ids and what is stored of each."""
+    rule.change([], aug)  # imports torch, if the rule needs it: in a thread it would compute on every core from then on
+
+    def files_of(batch: Sequence[str]) -> list[tuple[str, Files]]:
+        originals = [_read(source, saliency, image_id, seed_of(aug.seed, image_id)) for image_id in batch]
+        return [(o.id, _files(o, c)) for o, c in zip(originals, rule.change(originals, aug), strict=True)]
+
+    work = batches(missing, BATCH)
+    return chain.from_iterable(map(files_of, work) if rule.alone(aug) else mapped(lambda: files_of, work))
 
 
 def _read(source: Tree, saliency: Path, image_id: str, seed: int) -> Original:
@@ -70,18 +78,18 @@ def _read(source: Tree, saliency: Path, image_id: str, seed: int) -> Original:
     return Original(image_id, image, source.annotation(image_id).read_bytes(), heatmap, mask, seed)
 
 
-def _keep(made: tuple[Path, Original, Changed]) -> None:
-    """Store what the rule made of one image; the record comes last and says that the image is finished."""
-    record, original, changed = made
+def _files(original: Original, changed: Changed) -> Files:
+    """What is stored of one image, by suffix: what the rule changed, and the record, last, of what that was."""
+    files = {}
     if (changed.image != original.image).any():
-        write(record.with_suffix(".png"), png(changed.image))
+        files[".png"] = png(changed.image)
     if changed.xml != original.xml:
-        write(record.with_suffix(".xml"), changed.xml)
-    before, after = (len(voc.parse(xml, record.name).objects) for xml in (original.xml, changed.xml))
+        files[".xml"] = changed.xml
+    before, after = (len(voc.parse(xml, original.id).objects) for xml in (original.xml, changed.xml))
     about: dict[str, int] = {"pixels": int(changed.region.sum()), "objects_lost": before - after}
     if original.mask is not None:
         about |= {part: int((changed.region & (original.mask == value)).sum()) for part, value in PARTS.items()}
-    write(record, json.dumps(about))
+    return files | {".json": json.dumps(about).encode()}
 
 
 def _assemble(source: Tree, records: dict[str, Path], out: Tree) -> None:
@@ -96,14 +104,13 @@ def _assemble(source: Tree, records: dict[str, Path], out: Tree) -> None:
     shutil.copytree(source.root / "ImageSets", out.root / "ImageSets")
 
 
-def _about(name: str, source: Tree, records: dict[str, Path], aug: Aug) -> dict[str, object]:
-    """What was made of what: source, rule, parameters, counts, and where the changed pixels lay."""
+def _about(source: Tree, settings: dict[str, object], records: dict[str, Path]) -> dict[str, object]:
+    """What was made of what: source, the rule's settings, counts, and where the changed pixels lay."""
     each = {image_id: json.loads(record.read_text()) for image_id, record in sorted(records.items())}
     changed = [image_id for image_id, record in sorted(records.items()) if record.with_suffix(".png").exists()]
     return {
-        "variant": name,
         "source": json.loads((source.root / "source.json").read_text())["hash"],
-        "parameters": DEPENDS[name](aug) if name in DEPENDS else {},
+        "parameters": settings,
         "train": len(source.ids("train")),
         "changed": len(changed),
         "pixels": _sum(each, "pixels"),

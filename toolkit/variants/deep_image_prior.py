@@ -135,7 +135,7 @@ def _parameters(rng: torch.Generator) -> list[Tensor]:
     for shape in [*shapes, (3, CHANNELS[-1], 1, 1)]:
         bound = float(np.prod(shape[1:])) ** -0.5
         parameters += [(2 * torch.rand(size, generator=rng) - 1).mul(bound) for size in (shape, shape[:1])]
-    return [one.requires_grad_() for one in parameters]
+    return [parameter.requires_grad_() for parameter in parameters]
 
 
 def _network(inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:

@@ -1,7 +1,6 @@
 """Fill a hole in an image from what surrounds it: with Deep Image Prior, as the study did, or OpenCV's Telea."""
 
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -9,7 +8,6 @@ import numpy as np
 
 from toolkit.params import Inpaint
 from toolkit.variants import deep_image_prior, study_prior
-from toolkit.workers import mapped
 
 RADIUS = 3  # pixels that Telea looks around
 
@@ -22,22 +20,17 @@ class Holed(NamedTuple):
     seed: int
 
 
-def inpaint(work: Iterable[Holed], settings: Inpaint) -> Iterator[np.ndarray]:
-    """Each image with its hole filled, in order; every pixel outside it stays as it was.
+def inpaint(work: Sequence[Holed], settings: Inpaint) -> list[np.ndarray]:
+    """Each image, of any size, with its hole filled, in order; every pixel outside it stays as it was.
 
-    Images may be of any sizes, and are taken as they are needed; each thread of the CPU fills one at a time. A result
-    depends on its own image, hole and seed alone, to the last bit: not on the other images, their order or the number
-    of threads. The preset `study` fills one image after the other, on the GPU where there is one: its results depend on
-    that, and on a CPU on the number of threads. Raises ValueError where a hole leaves nothing to fill it from.
+    A result depends on its own image, hole and seed alone, to the last bit; Deep Image Prior's also on how many threads
+    torch computes with, and the preset `study`'s, which is fitted on the GPU where there is one, on that. Raises
+    ValueError where a hole leaves nothing to fill it from.
     """
-    fill = partial(_filled, settings=settings)
-    if settings.engine == "dip" and settings.preset == "study":
-        return map(fill, work)  # so large a network keeps every core, or a GPU, at work by itself
-    return mapped(lambda: fill, work)
+    return [_filled(*holed, settings) for holed in work]
 
 
-def _filled(one: Holed, settings: Inpaint) -> np.ndarray:
-    image, hole, seed = one
+def _filled(image: np.ndarray, hole: np.ndarray, seed: int, settings: Inpaint) -> np.ndarray:
     if hole.shape != image.shape[:2]:
         raise ValueError(f"the hole is {hole.shape}, its image {image.shape[:2]}")
     if hole.all():

@@ -1,16 +1,17 @@
-"""The rules that make variants: each maps some original train images to changed ones.
+"""The rules that make variants: each maps a batch of original train images to changed ones.
 
-To add one, write it here, name it in `RULES` and say in `DEPENDS` which settings its result depends on.
+To add one, write it here or in a file of its own and give it a row in `RULES`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import tee
+from functools import partial
+from typing import Literal
 
 import numpy as np
 
 from toolkit import voc
-from toolkit.params import Aug
+from toolkit.params import Aug, Inpaint
 from toolkit.sources.masks import CUE
 from toolkit.variants.regions import elsewhere, erase, most_salient
 
@@ -37,93 +38,107 @@ class Changed:
     region: np.ndarray
 
 
-Rule = Callable[
-    [Iterable[Original], Aug], Iterator[Changed]
-]  # one by one: memory stays small, and what is done is kept
+Change = Callable[[Sequence[Original], Aug], list[Changed]]
+Region = Callable[[Original, Aug], np.ndarray]  # [H, W] bool
 
 
-def erasing(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
-    """The most salient pixels black."""
-    for o in originals:
-        region = most_salient(o.saliency, settings.erase_percent, o.id)
-        yield Changed(erase(o.image, region), o.xml, region)
+@dataclass(frozen=True)
+class Rule:
+    """All that is said of a rule anywhere.
+
+    `change` takes a batch and gives a batch in the same order; what becomes of an image must not depend on what is
+    beside it. Batches are changed in threads, each of which computes on one core, unless the rule works `alone`: then
+    one after the other on the main thread. The first one is empty: what the rule's work needs is imported then.
+    """
+
+    about: str  # of its train images, in a line
+    change: Change
+    depends: Callable[[Aug], dict[str, object]] = lambda aug: {}  # settings that decide, besides image, map and seed
+    images: Literal["none", "selected", "every"] = "selected"  # of the train images: those that it is given
+    needs_masks: bool = False  # must know the cue's pixels, as the sample does
+    alone: Callable[[Aug], bool] = lambda aug: False  # whether it keeps every core or the GPU at work by itself
 
 
-def inpainting(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
-    """The most salient pixels filled from their surroundings."""
-    return _filled(originals, settings, lambda o: most_salient(o.saliency, settings.erase_percent, o.id))
+def erased(originals: Sequence[Original], settings: Aug, where: Region) -> list[Changed]:
+    """A region black."""
+    regions = [where(o, settings) for o in originals]
+    return [Changed(erase(o.image, region), o.xml, region) for o, region in zip(originals, regions, strict=True)]
 
 
-def random(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
-    """Erasing's control: as much erased, in the same shape, elsewhere."""
-    for o in originals:
-        region = _control(o, settings)
-        yield Changed(erase(o.image, region), o.xml, region)
+def filled(originals: Sequence[Original], settings: Aug, where: Region) -> list[Changed]:
+    """A region filled from its surroundings."""
+    from toolkit.variants.inpainting import Holed, inpaint  # torch takes seconds: only those who need it wait
+
+    holes = [where(o, settings) for o in originals]
+    work = [Holed(o.image, hole, o.seed) for o, hole in zip(originals, holes, strict=True)]
+    images = inpaint(work, settings.inpaint)
+    return [Changed(image, o.xml, hole) for image, o, hole in zip(images, originals, holes, strict=True)]
 
 
-def random_inpainting(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
-    """Inpainting's control: the pixels that `random` erases filled from their surroundings."""
-    return _filled(originals, settings, lambda o: _control(o, settings))
-
-
-def oracle(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
-    """The upper bound, on the sample: exactly the cue's pixels black."""
-    for o in originals:
-        region = o.mask == CUE if o.mask is not None else np.zeros(o.image.shape[:2], bool)
-        yield Changed(erase(o.image, region), o.xml, region)
-
-
-def nontrivial(originals: Iterable[Original], settings: Aug) -> Iterator[Changed]:
+def nontrivial(originals: Sequence[Original], settings: Aug) -> list[Changed]:
     """One random sub-policy of AutoAugment for detection; boxes follow the pixels."""
     from toolkit.variants.nontrivial import transform  # as above
 
+    changed = []
     for o in originals:
         boxes = [known.box for known in voc.parse(o.xml, "annotation").objects]
         image, moved, _ = transform(o.image, boxes, settings.policy, o.seed, settings.engine)
-        yield Changed(image, voc.with_boxes(o.xml, moved), (image != o.image).any(axis=2))
+        changed.append(Changed(image, voc.with_boxes(o.xml, moved), (image != o.image).any(axis=2)))
+    return changed
+
+
+def _salient(o: Original, settings: Aug) -> np.ndarray:
+    return most_salient(o.saliency, settings.erase_percent, o.id)
 
 
 def _control(o: Original, settings: Aug) -> np.ndarray:
     """Where both controls work: the same area and shape as the most salient pixels, elsewhere."""
-    return elsewhere(most_salient(o.saliency, settings.erase_percent, o.id), o.seed)
+    return elsewhere(_salient(o, settings), o.seed)
 
 
-def _filled(
-    originals: Iterable[Original], settings: Aug, region: Callable[[Original], np.ndarray]
-) -> Iterator[Changed]:
-    from toolkit.variants.inpainting import Holed, inpaint  # torch takes seconds: only those who need it wait
+def _cue(o: Original, settings: Aug) -> np.ndarray:
+    return o.mask == CUE if o.mask is not None else np.zeros(o.image.shape[:2], bool)
 
-    originals, ahead = tee(originals)
-    work, kept = tee(Holed(o.image, region(o), o.seed) for o in ahead)
-    filled = inpaint(work, settings.inpaint)
-    for image, o, one in zip(filled, originals, kept, strict=True):
-        yield Changed(image, o.xml, one.hole)
+
+def _share(settings: Aug) -> dict[str, object]:
+    return {"erase_percent": settings.erase_percent}
 
 
 def _filling(settings: Aug) -> dict[str, object]:
     """What decides a fill. Another device would round the study's otherwise; all else is filled on the CPU."""
-    decides = {"erase_percent": settings.erase_percent} | settings.inpaint.model_dump()
-    if settings.inpaint.engine == "dip" and settings.inpaint.preset == "study":
+    decides = _share(settings) | settings.inpaint.model_dump()
+    if _as_in_the_study(settings):
         from toolkit.tensors import arithmetic  # as above
 
         decides["arithmetic"] = arithmetic()
     return decides
 
 
+def _as_in_the_study(settings: Aug) -> bool:
+    return settings.inpaint == Inpaint(engine="dip", preset="study")
+
+
+_inpainting = partial(Rule, depends=_filling, alone=_as_in_the_study)
 RULES: dict[str, Rule] = {
-    "erasing": erasing,
-    "inpainting": inpainting,
-    "random": random,
-    "random_inpainting": random_inpainting,
-    "oracle": oracle,
-    "nontrivial": nontrivial,
-}
-# What a rule's result depends on, besides the image, its map and its seed.
-DEPENDS: dict[str, Callable[[Aug], dict[str, object]]] = {
-    "erasing": lambda aug: {"erase_percent": aug.erase_percent},
-    "inpainting": _filling,
-    "random": lambda aug: {"erase_percent": aug.erase_percent},
-    "random_inpainting": _filling,
-    "oracle": lambda aug: {},
-    "nontrivial": lambda aug: {"policy": aug.policy, "engine": aug.engine},
+    "none": Rule("as they are", lambda originals, aug: [], images="none"),
+    "erasing": Rule("selected ones with the most salient pixels black", partial(erased, where=_salient), _share),
+    "inpainting": _inpainting("the same pixels filled from their surroundings", partial(filled, where=_salient)),
+    "nontrivial": Rule(
+        "each with a random sub-policy of AutoAugment for detection; boxes follow the pixels",
+        nontrivial,
+        lambda aug: {"policy": aug.policy, "engine": aug.engine},
+        images="every",
+    ),
+    "random": Rule(
+        "erasing's control: as much erased, in the same shape, elsewhere", partial(erased, where=_control), _share
+    ),
+    "random_inpainting": _inpainting(
+        "inpainting's control: the pixels that `random` erases, filled", partial(filled, where=_control)
+    ),
+    "oracle": Rule(
+        "sample only: exactly the cue's pixels black, in every image; the upper bound",
+        partial(erased, where=_cue),
+        images="every",
+        needs_masks=True,
+    ),
 }

@@ -1,6 +1,9 @@
 """Inpainting changes the hole alone, fills it from its 2-D surroundings, and gives the same bytes in any company."""
 
 import os
+from collections.abc import Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -14,6 +17,7 @@ from toolkit.params import Inpaint
 from toolkit.variants import deep_image_prior, study_prior
 from toolkit.variants.inpainting import RADIUS, Holed, inpaint
 from toolkit.variants.regions import most_salient
+from toolkit.workers import batches, mapped
 
 DIP, TELEA = Inpaint(engine="dip", preset="fast"), Inpaint(engine="telea", preset="fast")
 ENGINES = pytest.mark.parametrize("engine", [DIP, TELEA], ids=["dip", "telea"])
@@ -112,17 +116,22 @@ def test_the_seed_decides() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_company_slot_and_threads_change_nothing(threads: int) -> None:
+def side_by_side(work: Sequence[Holed], size: int = 1) -> list[np.ndarray]:
+    """Filled as variants are: by each thread a batch at a time."""
+    return list(chain.from_iterable(mapped(lambda: partial(inpaint, settings=DIP), batches(work, size))))
+
+
+@pytest.mark.parametrize(("threads", "size"), [(1, 1), (2, 1), (2, 3), (3, 2)])
+def test_company_slot_and_threads_change_nothing(threads: int, size: int) -> None:
     image, others = waves(), [waves(70, 50, 9), waves(40, 90, 25), waves(33, 33, 13)]
     hole = rectangle(image, 20, 34, 30, 50)
     holes = [rectangle(other, 5, 25, 5, 25) for other in others]
-    (alone,) = inpaint([Holed(image, hole, 1)], DIP)
+    (alone,) = side_by_side([Holed(image, hole, 1)])
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        first, *_ = inpaint(map(Holed, [image, *others], [hole, *holes], [1, 4, 5, 6]), DIP)
-        *_, last = inpaint(map(Holed, [*others[:2], image], [*holes[:2], hole], [8, 9, 1]), DIP)
+        first, *_ = side_by_side(list(map(Holed, [image, *others], [hole, *holes], [1, 4, 5, 6])), size)
+        *_, last = side_by_side(list(map(Holed, [*others[:2], image], [*holes[:2], hole], [8, 9, 1])), size)
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -160,12 +169,12 @@ def test_an_empty_hole_changes_nothing(engine: Inpaint) -> None:
 def test_a_hole_that_leaves_nothing_is_refused(engine: Inpaint) -> None:
     image = waves()
     with pytest.raises(ValueError, match="covers the whole image"):
-        list(inpaint([Holed(image, np.ones(image.shape[:2], bool), 2)], engine))
+        inpaint([Holed(image, np.ones(image.shape[:2], bool), 2)], engine)
 
 
 def test_a_hole_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="the hole is"):
-        list(inpaint([Holed(waves(), np.zeros((5, 5), bool), 1)], DIP))
+        inpaint([Holed(waves(), np.zeros((5, 5), bool), 1)], DIP)
 
 
 def test_telea_is_opencvs() -> None:
@@ -177,7 +186,7 @@ def test_telea_is_opencvs() -> None:
 
 
 def test_no_images() -> None:
-    assert list(inpaint([], DIP)) == []
+    assert inpaint([], DIP) == []
 
 
 @real
@@ -188,7 +197,7 @@ def test_photographs_are_filled_better_than_by_the_mean_colour() -> None:
     for seed, image in enumerate(images):
         coarse = cv2.GaussianBlur(np.random.default_rng(seed).random((16, 16)).astype(np.float32), (0, 0), 2)
         holes.append(most_salient(maps.scale(maps.normalise(coarse), *image.shape[:2]), 2.5, str(seed)))
-    filled = list(inpaint(map(Holed, images, holes, range(4)), DIP))
+    filled = side_by_side(list(map(Holed, images, holes, range(4))))
     ours = [error(*three) for three in zip(filled, images, holes, strict=True)]
     plain = [error(mean_colour(image, hole), image, hole) for image, hole in zip(images, holes, strict=True)]
     assert np.mean(ours) < 0.8 * np.mean(plain)

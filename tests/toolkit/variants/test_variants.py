@@ -1,12 +1,11 @@
 """Variants: complete VOC trees in which only what the rule says has changed."""
 
 import json
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import mlcroissant
 import numpy as np
@@ -16,65 +15,23 @@ from PIL import Image
 from torchvision.datasets import VOCDetection
 
 from tests.conftest import ROOT
-from toolkit import maps, variants, voc
-from toolkit.cli import Name
+from tests.toolkit.variants.conftest import Make
+from toolkit import variants, voc
 from toolkit.errors import BadInput
-from toolkit.files import read_image, sha256, write
-from toolkit.params import VARIANTS, Aug, Inpaint, Params
-from toolkit.sources.masks import CUE, read_mask
-from toolkit.tensors import arithmetic
-from toolkit.variants.inpainting import telea
-from toolkit.variants.regions import most_salient
-from toolkit.variants.rules import DEPENDS, RULES, Changed, Original
+from toolkit.files import read_image, sha256
+from toolkit.params import Aug, Params
+from toolkit.variants.rules import RULES, Changed, Original, Rule
 from toolkit.voc import Tree
 
-Make = Callable[..., Tree]
+CHANGING = pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.images != "none"])
 
 
-@pytest.fixture
-def selection(sample: Tree) -> pd.DataFrame:
-    """Half of the train images."""
-    ids = sample.ids("train")
-    return pd.DataFrame({"id": ids, "selected": [n % 2 == 0 for n in range(len(ids))]})
-
-
-@pytest.fixture
-def saliency(sample: Tree, workplace: Path) -> Path:
-    """A map of a few cells for every image, its top a bright blob somewhere."""
-    for number, image_id in enumerate(sample.all_ids()):
-        coarse = np.random.default_rng(number).random((6, 6))
-        write(workplace / "saliency" / f"{image_id}.png", maps.encode(maps.normalise(coarse)))
-    return workplace / "saliency"
-
-
-@pytest.fixture
-def make(sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params, workplace: Path) -> Make:
-    def build(name: str, **aug: object) -> Tree:
-        out = workplace / "variants" / name
-        variants.build(name, sample, saliency, selection, settings.aug.model_copy(update=aug), out)
-        return Tree(out)
-
-    return build
-
-
-def region(sample: Tree, saliency: Path, image_id: str, percent: float = 2.5) -> np.ndarray:
-    height, width = read_image(sample.image(image_id)).shape[:2]
-    return most_salient(maps.scale(maps.load(saliency / f"{image_id}.png"), height, width), percent, image_id)
-
-
-def changed(sample: Tree, variant: Tree, image_id: str) -> np.ndarray:
-    return (read_image(sample.image(image_id)) != read_image(variant.image(image_id))).any(axis=2)
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_a_variant_is_named_wherever_people_look_for_it(name: str) -> None:
-    assert name == "none" or name in RULES
-    assert f"reports/training/{name}/seed-1/plots/metrics/loss.tsv" in (ROOT / "dvc.yaml").read_text()
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_is_told_in_the_readme(name: str) -> None:
     assert f"| `{name}` |" in (ROOT / "README.md").read_text()
-    assert name in re.split(r"\W+", get_args(Name)[1].help)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", RULES)
 def test_a_variant_is_a_complete_voc_tree(make: Make, sample: Tree, name: str) -> None:
     variant = make(name)
     assert variant.splits() == sample.splits()
@@ -88,7 +45,7 @@ def test_a_variant_is_a_complete_voc_tree(make: Make, sample: Tree, name: str) -
             assert 0 <= y0 < y1 <= after.height
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", RULES)
 def test_test_images_never_change(make: Make, sample: Tree, name: str) -> None:
     variant = make(name)
     for split in ("test", "test_matching", "test_random"):
@@ -111,117 +68,40 @@ def test_only_selected_images_change(make: Make, sample: Tree, selection: pd.Dat
         assert variant.annotation(image_id).samefile(sample.annotation(image_id))
 
 
-def test_erasing_makes_exactly_the_most_salient_pixels_black(
-    make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame
+def grey(originals: Sequence[Original], aug: Aug) -> list[Changed]:
+    return [Changed(np.full_like(o.image, 128), o.xml, np.ones(o.image.shape[:2], bool)) for o in originals]
+
+
+def test_a_row_in_the_table_is_all_that_a_rule_needs(
+    make: Make, sample: Tree, selection: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    variant = make("erasing")
-    for image_id in selection["id"][selection["selected"]]:
-        erased = region(sample, saliency, image_id)
-        assert erased.sum() == round(0.025 * erased.size)
-        assert (read_image(variant.image(image_id))[erased] == 0).all()
-        assert not (changed(sample, variant, image_id) & ~erased).any()
-
-
-def test_erasing_inpainting_and_random_start_from_one_region_whatever_the_seed(
-    make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame
-) -> None:
-    """Also where the map leaves a choice: it is a mask, all of whose pixels are alike."""
-    mask = np.zeros((6, 6), np.float32)
-    mask[1:5, 1:5] = 1
-    for image_id in sample.ids("train"):
-        write(saliency / f"{image_id}.png", maps.encode(maps.scale(mask, 96, 96).round()))
-    erased, filled, moved = make("erasing"), make("inpainting", seed=5), make("random", seed=6)
-    for image_id in selection["id"][selection["selected"]]:
-        chosen = region(sample, saliency, image_id)
-        assert not (changed(sample, erased, image_id) & ~chosen).any()
-        assert not (changed(sample, filled, image_id) & ~chosen).any()
-    assert len({json.loads((tree.root / "variant.json").read_text())["pixels"] for tree in (erased, moved)}) == 1
-
-
-def test_random_erases_as_much_elsewhere(make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame) -> None:
-    variant = make("random")
+    monkeypatch.setitem(RULES, "grey", Rule("selected ones grey", grey, lambda aug: {"level": 128}))
+    variant = make("grey")
+    for image_id, selected in zip(selection["id"], selection["selected"], strict=True):
+        assert (read_image(variant.image(image_id)) == 128).all() == selected
     about = json.loads((variant.root / "variant.json").read_text())
-    ids = selection["id"][selection["selected"]]
-    assert about["pixels"] == sum(int(region(sample, saliency, image_id).sum()) for image_id in ids)
-    for image_id in ids:
-        black = changed(sample, variant, image_id)
-        overlap = (black & region(sample, saliency, image_id)).sum() / black.sum()
-        assert overlap < 0.2
+    assert (about["rule"], about["parameters"], about["changed"]) == ("grey", {"level": 128}, 4)
 
 
-def watched(name: str, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
-    """The regions that the rule will have worked on, image by image."""
-    regions: list[np.ndarray] = []
-    rule = RULES[name]
-
-    def watching(originals: Iterable[Original], aug: Aug) -> Iterator[Changed]:
-        for changed in rule(originals, aug):
-            regions.append(changed.region)
-            yield changed
-
-    monkeypatch.setitem(RULES, name, watching)
-    return regions
-
-
-@pytest.mark.parametrize(
-    ("erasing", "inpainting"), [("erasing", "inpainting"), ("random", "random_inpainting")], ids=["rules", "controls"]
-)
-def test_erased_and_inpainted_differ_in_the_fill_alone(
-    make: Make, sample: Tree, selection: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, erasing: str, inpainting: str
-) -> None:
-    holes, filled_holes = watched(erasing, monkeypatch), watched(inpainting, monkeypatch)
-    erased, inpainted = make(erasing), make(inpainting)
-    ids = selection["id"][selection["selected"]]
-    for image_id, hole, filled_hole in zip(ids, holes, filled_holes, strict=True):
-        assert np.array_equal(hole, filled_hole)
-        assert (read_image(erased.image(image_id))[hole] == 0).all()
-        assert (read_image(inpainted.image(image_id))[hole].max(axis=1) > 0).mean() > 0.5
-        assert not (changed(sample, inpainted, image_id) & ~hole).any()
-
-
-@pytest.mark.parametrize("name", ["inpainting", "random_inpainting"])
-def test_inpainting_and_its_control_fill_with_the_engine_asked_for(
-    make: Make, sample: Tree, selection: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    holes = watched(name, monkeypatch)
-    variant = make(name, inpaint=Inpaint(engine="telea", preset="fast"))
-    for image_id, hole in zip(selection["id"][selection["selected"]], holes, strict=True):
-        assert np.array_equal(read_image(variant.image(image_id)), telea(read_image(sample.image(image_id)), hole))
-
-
-def test_the_oracle_erases_the_cue_and_nothing_else(make: Make, sample: Tree) -> None:
-    variant = make("oracle")
-    for image_id in sample.ids("train"):
-        mask = read_mask(sample, image_id)
-        assert mask is not None
-        assert (read_image(variant.image(image_id))[mask == CUE] == 0).all()
-        assert not (changed(sample, variant, image_id) & (mask != CUE)).any()
-    about = json.loads((variant.root / "variant.json").read_text())
-    assert about["where"]["cue"] == about["pixels"] > 0
+def test_an_unknown_rule_is_refused_by_name_and_the_known_ones_are_told(make: Make) -> None:
+    with pytest.raises(BadInput) as refused:
+        make("blurring")
+    (problem,) = refused.value.problems
+    assert problem.file == "arms" and "'blurring'" in problem.fault
+    assert all(name in problem.mend for name in RULES)
 
 
 def test_the_oracle_needs_a_source_that_knows_its_cue(
     sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params, workplace: Path
 ) -> None:
-    variants.build("none", sample, saliency, selection, settings.aug, workplace / "plain")
+    variants.build("none", "none", sample, saliency, selection, settings.aug, workplace / "plain")
     with pytest.raises(BadInput, match="oracle"):
-        variants.build("oracle", Tree(workplace / "plain"), saliency, selection, settings.aug, workplace / "out")
+        variants.build(
+            "bound", "oracle", Tree(workplace / "plain"), saliency, selection, settings.aug, workplace / "out"
+        )
 
 
-def test_nontrivial_s_boxes_follow_its_pixels(make: Make, sample: Tree) -> None:
-    variant = make("nontrivial")
-    ids = sample.ids("train")
-    moved = [
-        image_id
-        for image_id in ids
-        if voc.read(variant.annotation(image_id)).objects != voc.read(sample.annotation(image_id)).objects
-    ]
-    assert moved  # the study threw the moved boxes away
-    for image_id in ids:
-        assert voc.read(variant.annotation(image_id)).objects
-
-
-@pytest.mark.parametrize("name", RULES)
+@CHANGING
 def test_the_same_pixels_whatever_was_made_before(
     make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params, workplace: Path, name: str
 ) -> None:
@@ -229,38 +109,26 @@ def test_the_same_pixels_whatever_was_made_before(
     whole = make(name)
     few = selection.assign(selected=selection["id"].isin(list(selection["id"][:3]))).head(3)
     (workplace / ".salvoc").rename(workplace / "first store")
-    variants.build(name, sample, saliency, few, settings.aug, workplace / "killed")
-    variants.build(name, sample, saliency, selection, settings.aug, workplace / "resumed")
+    variants.build(name, name, sample, saliency, few, settings.aug, workplace / "killed")
+    variants.build(name, name, sample, saliency, selection, settings.aug, workplace / "resumed")
     for image_id in sample.ids("train"):
         assert sha256(Tree(workplace / "resumed").image(image_id)) == sha256(whole.image(image_id))
         assert sha256(Tree(workplace / "resumed").annotation(image_id)) == sha256(whole.annotation(image_id))
 
 
-@pytest.mark.parametrize("name", RULES)
+@CHANGING
 def test_no_image_is_made_twice(
     make: Make, sample: Tree, monkeypatch: pytest.MonkeyPatch, selection: pd.DataFrame, saliency: Path,
     settings: Params, workplace: Path, name: str,
 ) -> None:  # fmt: skip
     make(name)
 
-    def fail(originals: object, aug: object) -> None:
+    def fail(originals: Sequence[Original], aug: Aug) -> list[Changed]:
         raise AssertionError("made again")
 
-    monkeypatch.setitem(RULES, name, fail)
+    monkeypatch.setitem(RULES, name, replace(RULES[name], change=fail))
     fewer = selection.assign(selected=selection["selected"] & (selection.index < 3))
-    variants.build(name, sample, saliency, fewer, settings.aug, workplace / "fewer")
-
-
-@pytest.mark.parametrize("name", ["inpainting", "random_inpainting"])
-def test_the_study_s_fills_of_another_arithmetic_are_others(settings: Params, name: str) -> None:
-    """They alone are made where torch computes, and a GPU rounds otherwise."""
-
-    def depends(engine: str, preset: str) -> dict[str, object]:
-        inpaint = Inpaint.model_validate({"engine": engine, "preset": preset})
-        return DEPENDS[name](settings.aug.model_copy(update={"inpaint": inpaint}))
-
-    assert depends("dip", "study")["arithmetic"] == arithmetic()
-    assert "arithmetic" not in depends("dip", "fast") | depends("telea", "study")
+    variants.build(name, name, sample, saliency, fewer, settings.aug, workplace / "fewer")
 
 
 def test_what_is_stored_is_found_without_torch() -> None:
@@ -268,16 +136,10 @@ def test_what_is_stored_is_found_without_torch() -> None:
     code = (
         "import sys; from toolkit import params, variants;"
         "aug = params.load('presets/sample.yaml').aug;"
-        "print([depends(aug) for depends in variants.DEPENDS.values()] and 'torch' in sys.modules)"
+        "print([rule.depends(aug) for rule in variants.RULES.values()] and 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
-
-
-def test_another_share_erases_more(make: Make, sample: Tree, saliency: Path) -> None:
-    variant = make("erasing", erase_percent=10.0)
-    black = changed(sample, variant, sample.ids("train")[0])
-    assert black.sum() == pytest.approx(0.1 * black.size, rel=0.02)
 
 
 def test_a_variant_says_what_it_is(make: Make, sample: Tree) -> None:
@@ -286,6 +148,20 @@ def test_a_variant_says_what_it_is(make: Make, sample: Tree) -> None:
     assert about["parameters"] == {"erase_percent": 2.5}
     assert about["changed"] == len(about["changed_ids"]) == 4
     assert sum(about["where"].values()) == about["pixels"]
+
+
+def test_a_variant_has_its_arm_s_name_and_its_rule_s_work(
+    make: Make, sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params, workplace: Path
+) -> None:
+    out = Tree(workplace / "variants" / "erased more")
+    aug = settings.aug.model_copy(update={"erase_percent": 5.0})
+    variants.build("erased more", "erasing", sample, saliency, selection, aug, out.root)
+    usual, more = (json.loads((tree.root / "variant.json").read_text()) for tree in (make("erasing"), out))
+    assert [(about["variant"], about["rule"]) for about in (usual, more)] == [
+        ("erasing", "erasing"), ("erased more", "erasing"),
+    ]  # fmt: skip
+    assert more["pixels"] == pytest.approx(2 * usual["pixels"], rel=0.01)
+    assert json.loads((out.root / "croissant.json").read_text())["name"] == "salvoc-sample-erased more"
 
 
 def test_its_croissant_file_is_valid_and_finds_its_files(make: Make, sample: Tree) -> None:
