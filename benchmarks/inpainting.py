@@ -28,7 +28,7 @@ from toolkit.variants import study_prior
 from toolkit.variants.inpainting import RADIUS, Holed, inpaint, telea
 from toolkit.workers import batches, mapped
 
-DIP = Inpaint(engine="dip", preset="fast")
+DIP = Inpaint(method="dip", preset="fast")
 TIMED = 3  # of the study's steps, where it does not run in full
 SEED = 1
 Side = Annotated[int, typer.Option(help="Pixels of the small squares, on a CPU.", min=16)]

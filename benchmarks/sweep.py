@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 import pandas as pd
 import typer
+import yaml
 from tqdm import tqdm
 
 from benchmarks.timing import report, rounded
-from toolkit import maps, params, voc
+from toolkit import maps, voc
 from toolkit.files import write
 from toolkit.voc import Annotation, Object, Tree
 
@@ -59,16 +60,14 @@ def main(
     report("sweep", peak_memory_ratio=rounded(peaks[max(sizes)] / peaks[min(sizes)]), sizes=found)
 
 
-def _sweep(folder: Path, size: int, engine: str) -> dict[str, Any]:
+def _sweep(folder: Path, size: int, method: str) -> dict[str, Any]:
     root = folder / "salvoc"
     subprocess.run(["git", "clone", "-q", Path(__file__).parent.parent, root], check=True)
     log = _shim(folder)
-    settings = (root / "params.yaml").read_text().replace("engine: dip", f"engine: {engine}")
-    settings = settings.replace("source: sample", "source: folder")
-    lines = [
-        f"variants: {json.dumps(VARIANTS)}" if line.startswith("variants:") else line for line in settings.split("\n")
-    ]
-    (root / "params.yaml").write_text("\n".join(lines))
+    settings = yaml.safe_load((root / "params.yaml").read_text())
+    settings["data"]["source"], settings["aug"]["inpaint"]["method"] = "folder", method
+    settings["arms"] = {name: {"variant": name} for name in VARIANTS}
+    write(root / "params.yaml", yaml.safe_dump(settings))
     ids = [f"{number:06}" for number in range(size)]
     _draw(Tree(root / "datasets" / "own"), ids)
     _dvc(folder, "repro", "source")
@@ -76,9 +75,8 @@ def _sweep(folder: Path, size: int, engine: str) -> dict[str, Any]:
     _dvc(folder, "commit", "-f", "base", "attention", "saliency", "agreement")
     runs, filled = [], 0
     for threshold in THRESHOLDS:
-        text = (root / "params.yaml").read_text()
-        before = params.load(root / "params.yaml").aug.threshold
-        (root / "params.yaml").write_text(text.replace(f"threshold: {before}", f"threshold: {threshold}"))
+        settings["aug"]["threshold"] = threshold
+        write(root / "params.yaml", yaml.safe_dump(settings))
         log.unlink(missing_ok=True)
         start = time.perf_counter()
         _dvc(folder, "repro", "variant")
@@ -89,7 +87,7 @@ def _sweep(folder: Path, size: int, engine: str) -> dict[str, Any]:
         runs.append(
             {
                 "threshold": threshold,
-                "selected": int(selection["selected"].sum()),
+                "selected": int(selection["selected"][selection["arm"] == "erasing"].sum()),
                 "inpainted": now - filled,
                 "seconds": rounded(seconds),
                 "in_dvc": rounded(seconds - sum(stage["seconds"] for stage in stages)),
@@ -98,7 +96,7 @@ def _sweep(folder: Path, size: int, engine: str) -> dict[str, Any]:
             }
         )
         filled = now
-    return {"engine": engine, "peak_mib": rounded(max(run.pop("peak_mib") for run in runs)), "runs": runs}
+    return {"method": method, "peak_mib": rounded(max(run.pop("peak_mib") for run in runs)), "runs": runs}
 
 
 def _shim(folder: Path) -> Path:

@@ -14,7 +14,15 @@ from toolkit import provenance
 # From left to right; the rooms of a line do not import each other.
 ORDER = [
     ["toolkit/errors", "toolkit/workers"],
-    ["toolkit/params", "toolkit/files", "toolkit/tensors", "toolkit/bootstrap", "toolkit/imagenet", "toolkit/places", "toolkit/presets"],
+    [
+        "toolkit/params",
+        "toolkit/files",
+        "toolkit/tensors",
+        "toolkit/bootstrap",
+        "toolkit/imagenet",
+        "toolkit/places",
+        "toolkit/presets",
+    ],
     ["toolkit/provenance", "toolkit/maps", "toolkit/voc"],
     ["toolkit/store", "toolkit/metrics", "toolkit/mongod", "toolkit/app"],
     ["toolkit/sources", "toolkit/pruning"],

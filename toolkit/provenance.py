@@ -10,13 +10,19 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from threading import Lock
 
 from toolkit.files import digest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("commands", "toolkit", "training")  # where this repository's modules lie; their own __init__ runs before any of them
+PACKAGES = (
+    "commands",
+    "toolkit",
+    "training",
+)  # where this repository's modules lie; their own __init__ runs before any of them
 # What decides no stored byte: errors end a run, and what params say is in the key as values.
 NOT_DECIDING = {"toolkit.errors", "toolkit.params"}
+_parsing = Lock()  # Python 3.11 cannot parse in two threads at once
 NOT_COMPUTING = {"defusedxml", "dvclive", "pydantic", "requests", "rich", "tqdm", "typer", "yaml"}
 
 
@@ -81,7 +87,8 @@ def _file(module: str) -> Path | None:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse((ROOT / path(module)).read_text("utf-8"))
+    with _parsing:
+        return ast.parse((ROOT / path(module)).read_text("utf-8"))
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:

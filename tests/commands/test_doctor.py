@@ -63,5 +63,6 @@ def test_every_name_that_no_table_has_is_found_before_a_stage_runs(settings: Par
     with pytest.raises(BadInput) as raised:
         names_are_known(wrong)
     assert [problem.file for problem in raised.value.problems] == [
-        "data.source", "detector.name", "attention.predictor", "saliency.method", "arms.mine.variant", "arms.mine.objective",
+        "data.source", "detector.name", "attention.predictor", "saliency.method",
+        "arms.mine.variant", "arms.mine.objective",
     ]  # fmt: skip

@@ -129,8 +129,3 @@ def _hashes(record: Path) -> list[str | None]:
 
 def _sum(records: dict[str, dict[str, int]], what: str) -> int:
     return sum(record[what] for record in records.values())
-
-
-def changed_ids(variant: Tree) -> Sequence[str]:
-    """The ids of the images whose pixels the variant changed."""
-    return list(json.loads((variant.root / "variant.json").read_text())["changed_ids"])

@@ -38,7 +38,6 @@ _CONTEXT = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-LICENCES = {"sample": "https://www.apache.org/licenses/LICENSE-2.0", "voc2012": "https://www.flickr.com/help/terms"}
 
 
 def describe(name: str, source: Tree) -> dict[str, object]:
@@ -55,7 +54,7 @@ def describe(name: str, source: Tree) -> dict[str, object]:
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": f"salvoc-{about['source']}-{name}",
         "description": f"The `{name}` variant of the {about['source']} source {about['hash'][:12]}, made by salvoc.",
-        "license": LICENCES.get(about["source"], "as the source's"),
+        "license": about["licence"],
         "version": "1.0.0",
         "distribution": [
             {

@@ -37,7 +37,7 @@ def _filled(image: np.ndarray, hole: np.ndarray, seed: int, settings: Inpaint) -
         raise ValueError("the hole covers the whole image")
     if not hole.any():
         return image
-    if settings.engine == "telea":
+    if settings.method == "telea":
         return telea(image, hole)
     prior = study_prior if settings.preset == "study" else deep_image_prior
     return prior.fill(image, hole, seed)

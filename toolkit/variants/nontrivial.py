@@ -209,7 +209,7 @@ def _imgaug() -> Mover:
         from imgaug import augmenters
         from imgaug.augmentables.bbs import BoundingBox, BoundingBoxesOnImage
     except ImportError:
-        raise BadInput(Problem("aug.engine", "imgaug is not installed", "`make install`")) from None
+        raise BadInput(Problem("aug.nontrivial.engine", "imgaug is not installed", "`make install`")) from None
 
     def move(image: np.ndarray, boxes: Sequence[Box], motion: Motion) -> tuple[np.ndarray, list[Box]]:
         affine = augmenters.Affine(  # its shear slopes are tanh(-x) and tanh(y), not tan

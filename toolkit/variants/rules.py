@@ -82,7 +82,7 @@ def nontrivial(originals: Sequence[Original], settings: Aug) -> list[Changed]:
     changed = []
     for o in originals:
         boxes = [known.box for known in voc.parse(o.xml, "annotation").objects]
-        image, moved, _ = transform(o.image, boxes, settings.policy, o.seed, settings.engine)
+        image, moved, _ = transform(o.image, boxes, settings.nontrivial.policy, o.seed, settings.nontrivial.engine)
         changed.append(Changed(image, voc.with_boxes(o.xml, moved), (image != o.image).any(axis=2)))
     return changed
 
@@ -115,7 +115,7 @@ def _filling(settings: Aug) -> dict[str, object]:
 
 
 def _as_in_the_study(settings: Aug) -> bool:
-    return settings.inpaint == Inpaint(engine="dip", preset="study")
+    return settings.inpaint == Inpaint(method="dip", preset="study")
 
 
 _inpainting = partial(Rule, depends=_filling, alone=_as_in_the_study)
@@ -126,7 +126,7 @@ RULES: dict[str, Rule] = {
     "nontrivial": Rule(
         "each with a random sub-policy of AutoAugment for detection; boxes follow the pixels",
         nontrivial,
-        lambda aug: {"policy": aug.policy, "engine": aug.engine},
+        lambda aug: aug.nontrivial.model_dump(),
         images="every",
     ),
     "random": Rule(

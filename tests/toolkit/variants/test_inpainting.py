@@ -19,7 +19,7 @@ from toolkit.variants.inpainting import RADIUS, Holed, inpaint
 from toolkit.variants.regions import most_salient
 from toolkit.workers import batches, mapped
 
-DIP, TELEA = Inpaint(engine="dip", preset="fast"), Inpaint(engine="telea", preset="fast")
+DIP, TELEA = Inpaint(method="dip", preset="fast"), Inpaint(method="telea", preset="fast")
 ENGINES = pytest.mark.parametrize("engine", [DIP, TELEA], ids=["dip", "telea"])
 real = pytest.mark.skipif("SALVOC_REAL" not in os.environ, reason="SALVOC_REAL does not name the real data's folder")
 

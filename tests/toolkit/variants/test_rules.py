@@ -109,7 +109,7 @@ def test_inpainting_and_its_control_fill_with_the_engine_asked_for(
     make: Make, sample: Tree, selection: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     holes = watched(name, monkeypatch)
-    variant = make(name, inpaint=Inpaint(engine="telea", preset="fast"))
+    variant = make(name, inpaint=Inpaint(method="telea", preset="fast"))
     assert sorted(holes) == sorted(selection["id"][selection["selected"]])
     for image_id, hole in holes.items():
         assert np.array_equal(read_image(variant.image(image_id)), telea(read_image(sample.image(image_id)), hole))
@@ -130,8 +130,8 @@ def test_the_oracle_erases_the_cue_and_nothing_else(make: Make, sample: Tree) ->
 def test_the_study_s_fills_of_another_arithmetic_are_others(settings: Params, name: str) -> None:
     """They alone are made where torch computes, and a GPU rounds otherwise."""
 
-    def depends(engine: str, preset: str) -> dict[str, object]:
-        inpaint = Inpaint.model_validate({"engine": engine, "preset": preset})
+    def depends(method: str, preset: str) -> dict[str, object]:
+        inpaint = Inpaint.model_validate({"method": method, "preset": preset})
         return RULES[name].depends(settings.aug.model_copy(update={"inpaint": inpaint}))
 
     assert depends("dip", "study")["arithmetic"] == arithmetic()

@@ -71,5 +71,5 @@ def test_the_study_s_network_has_every_core_and_what_it_filled_is_kept(
 
     monkeypatch.setattr(study_prior, "fill", fill)
     with pytest.raises(KeyboardInterrupt):
-        make("inpainting", inpaint=Inpaint(engine="dip", preset="study"))
+        make("inpainting", inpaint=Inpaint(method="dip", preset="study"))
     assert len(list((workplace / ".salvoc" / "variants" / "inpainting").rglob("*.json"))) == 2
