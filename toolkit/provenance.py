@@ -15,15 +15,12 @@ from threading import Lock
 from toolkit.files import digest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = (
-    "commands",
-    "toolkit",
-    "training",
-)  # where this repository's modules lie; their own __init__ runs before any of them
+# Where this repository's modules lie; a package's own __init__ runs before any of them.
+PACKAGES = ("commands", "toolkit", "training")
 # What decides no stored byte: errors end a run, and what params say is in the key as values.
 NOT_DECIDING = {"toolkit.errors", "toolkit.params"}
-_parsing = Lock()  # Python 3.11 cannot parse in two threads at once
 NOT_COMPUTING = {"defusedxml", "dvclive", "pydantic", "requests", "rich", "tqdm", "typer", "yaml"}
+_parsing = Lock()  # Python 3.11 cannot parse in two threads at once
 
 
 @cache
