@@ -2,7 +2,7 @@
 
 A policy is a tuple of sub-policies, of which one is drawn for an image. A sub-policy is a tuple of steps, in order:
 (operation, probability, magnitude 0..10, or None where the operation has no strength). What an operation does and what
-its magnitude means is in `nontrivial`.
+its magnitude means is in `operations`.
 """
 
 Step = tuple[str, float, int | None]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.variants.nontrivial import OPERATIONS
+from toolkit.variants.operations import OPERATIONS
 
 LEVELS = (0, 2, 8, 10)
 FACTOR, TURN, SHEAR, SHIFT = (0.1, 0.46, 1.54, 1.9), (0, 6, 24, 30), (0, 0.06, 0.24, 0.3), (0, 50, 200, 250)

@@ -108,7 +108,7 @@ def test_parts_that_find_no_room_beside_one_another_go_half_an_image_on_together
     expected = np.ones((8, 24), bool)
     expected[:, [0, 23]] = False
     expected[4] = False
-    assert any(np.array_equal(one, expected) for one in moved)
+    assert any(np.array_equal(place, expected) for place in moved)
 
 
 def test_the_place_that_overlaps_least_is_taken() -> None:
