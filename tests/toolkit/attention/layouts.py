@@ -1,0 +1,62 @@
+"""Folders laid out as the recordings that salvoc knows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+
+ANN = np.array([[30.0, 20.0], [10.5, 4.0], [59.9, 39.9], [60.0, 5.0], [-1.0, 5.0], [np.nan, 5.0]])  # x, y of 60 x 40
+BOB = np.array([[31.0, 21.0]])
+NOBODY = np.zeros((0, 2))
+ANN_KEPT = [[10.5, 4.0], [59.9, 39.9]]
+
+
+def picture(path: Path, width: int = 60, height: int = 40) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height), "grey").save(path)
+
+
+def cells(rows: Sequence[Sequence[object]]) -> np.ndarray:
+    """MATLAB's cell array of these."""
+    array = np.empty((len(rows), len(rows[0])), object)
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            array[i, j] = cell
+    return array
+
+
+def osie(folder: Path, shown: Sequence[tuple[str, Sequence[np.ndarray]]]) -> Path:
+    """A folder laid out as OSIE: these points for each image name; the images are not made."""
+    rows = [
+        [
+            {
+                "img": name,
+                "subjects": cells([[{"fix_x": p[:, 0], "fix_y": p[:, 1], "fix_duration": p[:, 0]}] for p in observers]),
+            }
+        ]
+        for name, observers in shown
+    ]
+    (folder / "stimuli").mkdir(parents=True, exist_ok=True)
+    savemat(folder / "fixations.mat", {"fixations": cells(rows)})
+    return folder
+
+
+def scene(folder: Path, rows: Sequence[Sequence[np.ndarray]]) -> Path:
+    """A folder laid out as Scene: a row of observers' points for each image, in the order of their names."""
+    (folder / "stimuli").mkdir(parents=True, exist_ok=True)
+    timed = [[np.column_stack([p[:, 1], p[:, 0], p[:, 0], p[:, 0]]) if len(p) else NOBODY for p in row] for row in rows]
+    savemat(folder / "fixations.mat", {"fixations": cells(timed)}, do_compression=True)
+    return folder
+
+
+def points_image(
+    folder: Path, image_id: str, pixels: Sequence[tuple[int, int]], width: int = 60, height: int = 40
+) -> None:
+    """MIT1003's picture of the fixated pixels (x, y), with a JPEG's noise."""
+    fixated = np.zeros((height, width), np.uint8)
+    for x, y in pixels:
+        fixated[y, x] = 255
+    (folder / "ALLFIXATIONMAPS").mkdir(parents=True, exist_ok=True)
+    Image.fromarray(fixated).save(folder / "ALLFIXATIONMAPS" / f"{image_id}_fixPts.jpg", quality=90)
