@@ -20,23 +20,23 @@ import typer
 from PIL import Image
 from pytorch_grad_cam import EigenCAM
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
-from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
 from benchmarks.photographs import Count, Folder, photographs
 from benchmarks.timing import Device, report, rounded, seconds, use
 from toolkit import saliency, voc
-from toolkit.detectors import resnet50
+from toolkit.detectors.adapter import Adapter
+from toolkit.detectors.batches import through
+from toolkit.detectors.fasterrcnn_resnet50_fpn import FasterRCNNResNet50FPN
 from toolkit.errors import BadInput
 from toolkit.files import read_image
 from toolkit.params import Saliency
-from toolkit.saliency.eigencam import eigencam, explain, projection
-from toolkit.saliency.library import Batched
+from toolkit.saliency.eigencam import projection
 from toolkit.tensors import device, to_tensor
 from toolkit.voc import VOC_CLASSES, Tree
 from toolkit.workers import mapped
 
-LAYER = "backbone.body.layer4"
+SETTINGS = Saliency(method="eigencam", layer="default", sign="objectness", batch=16)
 REPEATED = 16  # times that a GPU is shown each photograph: enough to keep it at work
 
 
@@ -47,24 +47,24 @@ def main(device: Device = "cpu", images: Count = 6, folder: Folder = None) -> No
     """
     use(device)
     shown = photographs(folder, images)
-    model, weights = detector()
-    plain = deepcopy(model).to(memory_format=torch.contiguous_format)
+    adapter, weights = detector()
+    plain = deepcopy(adapter).to(memory_format=torch.contiguous_format)
     times: dict[str, list[float]] = defaultdict(list)
     cosines = []
     for image in tqdm([to_tensor(image).to(device) for image in shown], unit="image"):
-        batch = model.transform([image])[0].tensors
-        times["salvoc"].append(seconds(partial(eigencam, model, [image], LAYER)))
+        batch = adapter.model.transform([image])[0].tensors
+        times["salvoc"].append(seconds(partial(saliency.explain, adapter, [image], SETTINGS)))
         times["library"].append(seconds(partial(_library, plain, image), repeats=1))
         with torch.inference_mode():
-            times["backbone"].append(seconds(partial(model.backbone, batch)))
-            activations = explain(model, [image], LAYER).activations
+            times["backbone"].append(seconds(partial(adapter.model.backbone, batch)))
+            activations = adapter.look([image], adapter.layer, detections=False).activations
             times["projection"].append(seconds(partial(projection, activations)))
             there = activations.cpu().numpy()
             times["library_projection"].append(seconds(partial(get_2d_projection, there), repeats=1))
         ours, theirs = projection(activations)[0].cpu().numpy().ravel(), get_2d_projection(there)[0].ravel()
         cosines.append(abs(ours @ theirs) / np.linalg.norm(ours) / np.linalg.norm(theirs))
     each = {name: statistics.mean(some) for name, some in times.items()}
-    decoded, made = _stage(model, shown, device)
+    decoded, made = _stage(adapter, shown, device)
     report(
         "eigencam",
         detector=f"fasterrcnn_resnet50_fpn, 800 px, {weights} weights",
@@ -84,24 +84,24 @@ def main(device: Device = "cpu", images: Count = 6, folder: Folder = None) -> No
     )
 
 
-def detector() -> tuple[FasterRCNN, str]:
+def detector() -> tuple[FasterRCNNResNet50FPN, str]:
     """The study's detector; without its COCO weights it costs as much."""
     torch.manual_seed(0)
-    model, weights = resnet50.build(len(VOC_CLASSES), 800), "COCO"
+    adapter, weights = FasterRCNNResNet50FPN(len(VOC_CLASSES), 800), "COCO"
     try:
-        resnet50.load_coco(model, VOC_CLASSES)
+        adapter.fill("coco", VOC_CLASSES)
     except BadInput:
         weights = "random"
-    return model.eval().to(memory_format=torch.channels_last).to(device()), weights
+    return adapter.eval().to(memory_format=torch.channels_last).to(device()), weights
 
 
-def _library(model: FasterRCNN, image: torch.Tensor) -> np.ndarray:
+def _library(adapter: Adapter, image: torch.Tensor) -> np.ndarray:
     """The library's map, made as its users make it."""
-    with EigenCAM(Batched(model), [model.get_submodule(LAYER)]) as cam:
+    with EigenCAM(adapter, [adapter.model.get_submodule(adapter.layer)]) as cam:
         return cam(image[None], targets=[lambda found: torch.zeros(())])
 
 
-def _stage(model: FasterRCNN, images: list[np.ndarray], device: str) -> tuple[float, float]:
+def _stage(adapter: Adapter, images: list[np.ndarray], device: str) -> tuple[float, float]:
     """Seconds an image from JPEG files: decoding alone, and all that makes maps, both on all cores."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Tree(Path(folder))
@@ -110,9 +110,9 @@ def _stage(model: FasterRCNN, images: list[np.ndarray], device: str) -> tuple[fl
             tree.image(image_id).parent.mkdir(exist_ok=True)
             Image.fromarray(images[n % len(images)]).save(tree.image(image_id), quality=90)
         voc.write_ids(tree.split("test"), ids)
-        settings = Saliency(method="eigencam", layer=LAYER, sign="objectness", batch=16)
+        explain = partial(saliency.explain, settings=SETTINGS)
         decode = seconds(lambda: list(mapped(lambda: read_image, map(tree.image, ids))))
-        make = seconds(lambda: list(saliency.maps_of(model, tree, ids, settings, LAYER)), repeats=1)
+        make = seconds(lambda: list(through(adapter, explain, tree, ids, ids, SETTINGS.batch)), repeats=1)
         return decode / len(ids), make / len(ids)
 
 

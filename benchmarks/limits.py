@@ -15,14 +15,13 @@ import torch
 import typer
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models.detection import FasterRCNN
 
-from benchmarks.eigencam import LAYER, detector
+from benchmarks.eigencam import SETTINGS, detector
 from benchmarks.photographs import most_salient_parts, photographs
 from benchmarks.timing import Device, report, rounded, seconds, use
 from toolkit import attention, detectors, params
-from toolkit.saliency import layer_of
-from toolkit.saliency.eigencam import eigencam, look
+from toolkit.detectors.adapter import Adapter
+from toolkit.saliency import explain
 from toolkit.tensors import to_tensor
 from toolkit.variants import deep_image_prior
 
@@ -38,15 +37,17 @@ def main(device: Device = "cpu") -> None:
     (photo,) = photographs(None, 1)
     small = detectors.load(settings.detector, settings.data.classes)
     large, _ = detector()
-    layer = layer_of(settings.detector, settings.saliency)
     image = to_tensor(np.ascontiguousarray(photo[:256, :256])).to(device)
     shown = to_tensor(photo).to(device)
     target = {"boxes": torch.tensor([[9.0, 9, 99, 99]], device=device), "labels": torch.tensor([1], device=device)}
 
-    def train(model: FasterRCNN, image: Tensor) -> None:
-        model.train()
-        sum(model([image], [target]).values()).backward()
-        model.eval()
+    def train(adapter: Adapter, image: Tensor) -> None:
+        adapter.train()
+        sum(adapter.losses([image], [target]).values(), start=torch.tensor(0.0)).backward()
+        adapter.eval()
+
+    def evaluate(adapter: Adapter, image: Tensor) -> None:
+        explain(adapter, [image], SETTINGS, adapter.look([image], adapter.layer))
 
     fastest = torch.bfloat16 if device == "cuda" else torch.float32
     matrix, memory = torch.rand(SIDE, SIDE, device=device, dtype=fastest), torch.rand(COPIED // 4, device=device)
@@ -69,16 +70,16 @@ def main(device: Device = "cpu") -> None:
         (hole,) = most_salient_parts([photo])
         found["attention, gaze_lite0"] = measured(partial(attention.load("gaze_lite0"), [photo]))
         found["inpainting, fast"] = measured(partial(deep_image_prior.fill, photo, hole, 1))
-    for name, model, one, at in (
-        ("fasterrcnn_lite0 at 256 px", small, image, layer),
-        ("fasterrcnn_resnet50_fpn at 800 px", large, shown, LAYER),
+    for name, adapter, one in (
+        ("fasterrcnn_lite0 at 256 px", small, image),
+        ("fasterrcnn_resnet50_fpn at 800 px", large, shown),
     ):
-        weights = {"weights_mb": rounded(sum(p.numel() for p in model.parameters()) * 4 / 1e6)}
-        found[f"saliency, {name}"] = measured(partial(eigencam, model, [one], at)) | weights
-        found[f"evaluate, {name}"] = measured(partial(look, model, [one], at)) | weights
+        weights = {"weights_mb": rounded(sum(p.numel() for p in adapter.parameters()) * 4 / 1e6)}
+        found[f"saliency, {name}"] = measured(partial(explain, adapter, [one], SETTINGS)) | weights
+        found[f"evaluate, {name}"] = measured(partial(evaluate, adapter, one)) | weights
         # Not counted: the counter takes a depthwise convolution's backward pass for a full one's.
         three_passes = 3 * found[f"evaluate, {name}"]["gflop"] * 1e9
-        found[f"finetune, {name}"] = measured(partial(train, model, one), three_passes) | weights
+        found[f"finetune, {name}"] = measured(partial(train, adapter, one), three_passes) | weights
     machine = {"gflops": rounded(flops / 1e9), "memory_gb_s": rounded(copied / 1e9)}
     report("limits", threads=1, machine=machine, stages=found)
 

@@ -7,13 +7,11 @@ from typing import Annotated
 import numpy as np
 import skimage.data
 import sklearn.datasets
-import torch
 import typer
 
 from toolkit import detectors, maps, params
 from toolkit.files import read_image
-from toolkit.saliency import layer_of
-from toolkit.saliency.eigencam import eigencam
+from toolkit.saliency import explain
 from toolkit.tensors import device, to_tensor
 from toolkit.variants.regions import most_salient
 
@@ -39,11 +37,8 @@ def photographs(folder: Path | None, count: int) -> list[np.ndarray]:
 def most_salient_parts(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The hole that a variant would make in each, [H, W] bool: the most salient part, of the sample's detector."""
     settings = params.load("presets/sample.yaml")
-    model, holes = detectors.load(settings.detector, settings.data.classes), []
+    adapter, holes = detectors.load(settings.detector, settings.data.classes), []
     for number, image in enumerate(images):
-        with torch.inference_mode():
-            (heatmap,) = eigencam(
-                model, [to_tensor(image).to(device())], layer_of(settings.detector, settings.saliency)
-            )
+        (heatmap,) = explain(adapter, [to_tensor(image).to(device())], settings.saliency)
         holes.append(most_salient(maps.scale(heatmap, *image.shape[:2]), settings.aug.erase_percent, str(number)))
     return holes

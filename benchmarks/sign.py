@@ -16,22 +16,23 @@ from tqdm import tqdm
 from toolkit import detectors, maps, metrics, params
 from toolkit.files import read_image
 from toolkit.saliency import layer_of
-from toolkit.saliency.eigencam import explain, oriented, projection
+from toolkit.saliency.eigencam import oriented, projection
 from toolkit.tensors import device, to_tensor
 from toolkit.voc import Tree
 
 
 def main() -> None:
     settings = params.load()
-    source, layer = Tree("datasets/source"), layer_of(settings.detector, settings.saliency)
-    model = detectors.load(settings.detector, settings.data.classes)
+    source = Tree("datasets/source")
+    adapter = detectors.load(settings.detector, settings.data.classes)
+    layer = layer_of(adapter, settings.saliency)
     scores: dict[str, list[float]] = {"objectness": [], "raw": [], "best": []}
     differ = []
-    torch.set_grad_enabled(False)
     for image_id in tqdm(source.ids("train"), unit="image"):
         truth = maps.load(Path("datasets/attention/human") / f"{image_id}.png")
-        seen = explain(model, [to_tensor(read_image(source.image(image_id))).to(device())], layer)
-        anchored = oriented(projection(seen.activations), seen.objectness)[0].cpu().numpy()
+        image = to_tensor(read_image(source.image(image_id))).to(device())
+        seen = adapter.look([image], layer, detections=False)
+        anchored = oriented(projection(seen.activations), seen.evidence)[0].cpu().numpy()
         raw = get_2d_projection(seen.activations.cpu().numpy())[0]  # the library's own
         both = {sign: _iou(sign * anchored, truth) for sign in (1, -1)}
         differ.append(bool((raw * anchored).sum() < 0))

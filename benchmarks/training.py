@@ -15,17 +15,17 @@ import torch
 import typer
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision.models.detection import FasterRCNN
 
 from benchmarks.timing import Device, report, rounded, seconds, use
 from tests.reference.pycocotools_map import pycocotools_map
 from toolkit import detectors, params
+from toolkit.detectors.adapter import Target
 from toolkit.params import Params
 from toolkit.tensors import device
 from toolkit.voc import VOC_CLASSES, Tree
 from training.average_precision import Detections as Found
 from training.average_precision import Truth, evaluate
-from training.data import Detections, Target
+from training.data import Detections
 from training.engine import batches, fit
 
 STEPS, TURNS = 10, 3
@@ -68,18 +68,18 @@ def main(device: Device = "cpu") -> None:
 
 def _salvoc(settings: Params, data: Detections, turn: int) -> float:
     """Seconds an image, from the second of STEPS steps to the last."""
-    model = detectors.load(settings.detector, settings.data.classes)
+    adapter = detectors.load(settings.detector, settings.data.classes)
     times: list[float] = []
-    model.register_forward_pre_hook(lambda module, given: times.append(time.perf_counter()))
+    adapter.model.register_forward_pre_hook(lambda module, given: times.append(time.perf_counter()))
     solver = settings.train.model_copy(update={"steps": STEPS})
     with tempfile.TemporaryDirectory() as folder:
-        fit(model, data, len(data), solver, turn, Path(folder) / "state.pt", lambda step, losses: None, "salvoc")
+        fit(adapter, data, len(data), solver, turn, Path(folder) / "state.pt", lambda step, losses: None, "salvoc")
     return (times[-1] - times[1]) / (STEPS - 2) / solver.batch
 
 
 def _reference(settings: Params, data: Detections, turn: int) -> float:
     """The same of torchvision's references/detection, whose loop this follows."""
-    model: FasterRCNN = detectors.load(settings.detector, settings.data.classes)
+    model = detectors.load(settings.detector, settings.data.classes).model
     model.to(memory_format=torch.contiguous_format).train()
     solver = settings.train
     trained = [p for p in model.parameters() if p.requires_grad]

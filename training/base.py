@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from toolkit.detectors import lite0
+from toolkit.detectors.adapter import Target
 from toolkit.detectors.checkpoint import save_checkpoint
+from toolkit.detectors.fasterrcnn_lite0 import FasterRCNNLite0
 from toolkit.files import seed_of, write
 from toolkit.params import Params
 from toolkit.sources.scenes import draw
 from toolkit.store import Store
 from toolkit.tensors import arithmetic
 from toolkit.voc import VOC_CLASSES
-from training.data import Target, as_target
+from training.data import as_target
 from training.engine import fit
 
 
@@ -41,9 +42,9 @@ def build(params: Params, out: Path) -> None:
     weights = Store("training", __name__).path("base", base, params.sample, arithmetic(), suffix=".safetensors")
     if not weights.exists():
         torch.manual_seed(base.seed)
-        model = lite0.build(len(VOC_CLASSES), params.sample.size)
+        adapter = FasterRCNNLite0(len(VOC_CLASSES), params.sample.size)
         state = weights.with_suffix(".pt")
-        fit(model, Scenes(params), base.steps * base.batch, base, base.seed, state, lambda step, losses: None, "base")
-        save_checkpoint(model.half(), weights, VOC_CLASSES)  # it is committed in half, and read back into float32
+        fit(adapter, Scenes(params), base.steps * base.batch, base, base.seed, state, lambda step, losses: None, "base")
+        save_checkpoint(adapter.half(), weights, VOC_CLASSES)  # it is committed in half, and read back into float32
         state.unlink(missing_ok=True)
     write(out, weights.read_bytes())  # no link: git keeps this file, and may write to it

@@ -1,4 +1,4 @@
-"""A split of a VOC tree as torchvision's detectors take it."""
+"""A split of a VOC tree as detectors take it."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from toolkit import voc
+from toolkit.detectors.adapter import Target
 from toolkit.files import read_image
 from toolkit.voc import Annotation, Tree
-
-Target = dict[str, Tensor]
 
 
 class Detections(Dataset[tuple[Tensor, Target]]):

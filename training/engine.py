@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from toolkit.detectors.adapter import Adapter, Target
 from toolkit.detectors.precision import mixed_precision
 from toolkit.files import replacing, seed_of
 from toolkit.params import Solver
 from toolkit.tensors import device
 from toolkit.workers import mapped
 
-Target = dict[str, Tensor]
 View = tuple[int, bool]  # the image's index, and whether it is mirrored
 SAVE_EVERY = 50  # steps between two states to go on from
 READ_EVERY = 10  # steps between two looks at the losses, each of which waits for a GPU
@@ -61,7 +61,7 @@ def loaded(
 
 
 def fit(
-    model: nn.Module,
+    adapter: Adapter,
     data: Dataset[tuple[Tensor, Target]],
     count: int,
     solver: Solver,
@@ -70,7 +70,7 @@ def fit(
     log: Callable[[int, dict[str, float]], None],
     title: str,
 ) -> list[dict[str, float]]:
-    """Train `model` in place on `data` (indexed by `View`), ending in evaluation mode; returns all losses.
+    """Train `adapter` in place on `data` (indexed by `View`), ending in evaluation mode; returns all losses.
 
     `state` is where a killed run finds the steps already done; the randomness of a step depends on `seed` and the step
     alone, so that it ends with the same weights. `log(step, losses)` is called for every step in order, some steps
@@ -81,10 +81,11 @@ def fit(
     on_gpu = where.type == "cuda"
     if not on_gpu and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(THREADS)
-    model.to(where).to(memory_format=torch.channels_last).train()
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(trained, solver.lr, solver.momentum, weight_decay=solver.weight_decay)
-    history = _resume(state, model, optimizer)
+    adapter.to(where).to(memory_format=torch.channels_last).train()
+    optimizer = adapter.optimizer(solver)
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    rates = [group["lr"] for group in optimizer.param_groups]
+    history = _resume(state, adapter, optimizer)
     for step, values in enumerate(history):
         log(step, values)
     done = len(history)
@@ -93,14 +94,14 @@ def fit(
     bar = tqdm(items, desc=title, total=solver.steps, initial=done, unit="step", mininterval=1)
     unread: list[Tensor] = []
     for step, batch in enumerate(bar, start=done):
-        for group in optimizer.param_groups:
-            group["lr"] = solver.lr * learning_rate(step, solver.steps)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * learning_rate(step, solver.steps)
         torch.manual_seed(seed_of(seed, "step", step) % 2**63)
         images = [image.to(where).float() / 255 for image, _ in batch]
         targets = [{name: tensor.to(where) for name, tensor in target.items()} for _, target in batch]
-        with mixed_precision(model, where.type) if on_gpu else nullcontext():
-            losses = model(images, targets)
-        total = sum(losses.values())
+        with mixed_precision(adapter, where.type) if on_gpu else nullcontext():
+            losses = adapter.losses(images, targets)
+        total = sum(losses.values(), start=torch.tensor(0.0))
         optimizer.zero_grad()
         total.backward()
         norm = nn.utils.clip_grad_norm_(trained, CLIP)
@@ -116,8 +117,8 @@ def fit(
             unread.clear()
             bar.set_postfix(loss=f"{history[-1]['loss']:.3f}")
         if save:
-            _save(state, history, model, optimizer)
-    model.eval()
+            _save(state, history, adapter, optimizer)
+    adapter.eval()
     return history
 
 

@@ -38,10 +38,10 @@ def build(variant: Tree, params: Params, out: Path, logs: Path) -> None:
                     log(step, losses)
             else:
                 data = Detections(variant, variant.ids("train"), classes)
-                model = detectors.load(params.detector, classes)
-                done = fit(model, data, len(data), train, seed, state, log, f"{about['variant']}, seed {seed}")
+                adapter = detectors.load(params.detector, classes)
+                done = fit(adapter, data, len(data), train, seed, state, log, f"{about['variant']}, seed {seed}")
                 write(history, json.dumps(done))
-                save_checkpoint(model, weights, classes)
+                save_checkpoint(adapter, weights, classes)
                 state.unlink(missing_ok=True)
         link(weights, out / f"seed-{seed}.safetensors")
 

@@ -9,15 +9,18 @@ from pytorch_grad_cam import EigenCAM
 from torch import Tensor
 from torchvision.models.detection import fasterrcnn_resnet50_fpn
 
+from tests.toolkit.detectors.test_contract import installed
 from toolkit import detectors
-from toolkit.detectors import lite0, resnet50
+from toolkit.detectors.adapter import Adapter
+from toolkit.detectors.fasterrcnn_lite0 import FasterRCNNLite0
+from toolkit.detectors.fasterrcnn_resnet50_fpn import COCO
 from toolkit.errors import BadInput
 from toolkit.params import Detector
-from toolkit.saliency.eigencam import explain, projection
-from toolkit.saliency.library import METHODS, Batched, library_cam
+from toolkit.saliency.eigencam import projection
+from toolkit.saliency.library import METHODS, library_cam
 
 
-def library_grid(model: torch.nn.Module, image: Tensor, layer: str) -> np.ndarray:
+def library_grid(adapter: Adapter, image: Tensor, layer: str) -> np.ndarray:
     """The library's signed projection of the layer's cells, before it is rectified and scaled."""
     grids = []
 
@@ -26,7 +29,7 @@ def library_grid(model: torch.nn.Module, image: Tensor, layer: str) -> np.ndarra
             grids.append(super().get_cam_image(*arguments))
             return grids[-1]
 
-    with Kept(Batched(model), [model.get_submodule(layer)]) as cam:
+    with Kept(adapter, [adapter.model.get_submodule(layer)]) as cam:
         cam(image[None], targets=[lambda found: torch.zeros(())])
     return grids[0][0]
 
@@ -39,19 +42,14 @@ def photo(height: int, width: int) -> Tensor:
 
 @pytest.mark.parametrize("size", [(96, 96), (96, 128)])
 @pytest.mark.parametrize(
-    ("build", "layer"),
-    [
-        (lite0.build, "backbone.body.blocks.4"),
-        (lite0.build, "backbone.body.blocks.6"),
-        (resnet50.build, "backbone.body.layer4"),
-    ],
+    ("name", "layer"), [*((name, "") for name in detectors.names()), ("fasterrcnn_lite0", "backbone.body.blocks.6")]
 )
-def test_equal_up_to_sign(build: object, layer: str, size: tuple[int, int]) -> None:
+def test_equal_up_to_sign(name: str, layer: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    model = build(20, 96).eval()
-    image = photo(*size)
-    ours = projection(explain(model, [image], layer).activations)[0].detach().numpy().ravel()
-    theirs = library_grid(model, image, layer).ravel()
+    adapter = installed(name)(20, 96).eval()
+    image, layer = photo(*size), layer or adapter.layer
+    ours = projection(adapter.look([image], layer, detections=False).activations)[0].numpy().ravel()
+    theirs = library_grid(adapter, image, layer).ravel()
     cosine = abs(ours @ theirs) / np.linalg.norm(ours) / np.linalg.norm(theirs)
     assert cosine > 0.999999
     assert np.linalg.norm(ours) == pytest.approx(np.linalg.norm(theirs), rel=1e-4)
@@ -60,14 +58,14 @@ def test_equal_up_to_sign(build: object, layer: str, size: tuple[int, int]) -> N
 @pytest.mark.parametrize("method", ["eigencam", "gradcam", "layercam", "eigengradcam"])
 def test_any_library_method_is_reached(method: str) -> None:
     torch.manual_seed(0)
-    heatmap = library_cam(lite0.build(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", method)
+    heatmap = library_cam(FasterRCNNLite0(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", method)
     assert heatmap.shape == (96, 96)
     assert 0 <= heatmap.min() <= heatmap.max() <= 1
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
     with pytest.raises(BadInput, match="eigencam"):
-        library_cam(lite0.build(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", "eigenkam")
+        library_cam(FasterRCNNLite0(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", "eigenkam")
     assert "eigencam" in METHODS
 
 
@@ -76,32 +74,26 @@ def test_resnet50_is_torchvision_s_own(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     torch.manual_seed(0)
     some = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-    file = tmp_path / "hub" / "checkpoints" / Path(resnet50.COCO.url).name
+    file = tmp_path / "hub" / "checkpoints" / Path(COCO.url).name
     file.parent.mkdir(parents=True)
     frozen = {name: tensor for name, tensor in some.state_dict().items() if "num_batches" not in name}
     torch.save(frozen, file)
-    theirs = fasterrcnn_resnet50_fpn(weights=resnet50.COCO).eval().to(memory_format=torch.channels_last)
+    theirs = fasterrcnn_resnet50_fpn(weights=COCO).eval().to(memory_format=torch.channels_last)
     ours = detectors.load(
         Detector(name="fasterrcnn_resnet50_fpn", weights="coco", checkpoint="none", size=800), ["dog", "unheard-of"]
-    ).cpu()  # where theirs is
+    ).model.cpu()  # where theirs is
     image = photo(96, 128)
     for level, features in theirs.backbone(image[None]).items():
         assert torch.equal(features, ours.backbone(image[None])[level])
     own, their = (dict(model.named_parameters()) for model in (ours, theirs))
     assert {n: p.requires_grad for n, p in own.items()} == {n: p.requires_grad for n, p in their.items()}
-    dog = resnet50.COCO.meta["categories"].index("dog")
+    dog = COCO.meta["categories"].index("dog")
     row = theirs.roi_heads.box_predictor.cls_score.weight[dog]
     assert torch.equal(ours.roi_heads.box_predictor.cls_score.weight[1], row)
     assert (ours.transform.min_size, ours.transform.max_size) == ((800,), 1333)
 
 
-def test_resnet50_has_no_imagenet_weights_to_start_from() -> None:
-    settings = Detector(name="fasterrcnn_resnet50_fpn", weights="imagenet", checkpoint="none", size=96)
-    with pytest.raises(BadInput, match="has no ImageNet weights"):
-        detectors.load(settings, ["a"])
-
-
 def test_the_embedded_backbone_is_the_package_s_network() -> None:
     settings = Detector(name="fasterrcnn_lite0", weights="imagenet", checkpoint="none", size=96)
-    model = detectors.load(settings, ["a"])
-    assert model.backbone.body.conv_stem.weight.std() > 0.1  # trained weights, not timm's initial ones
+    adapter = detectors.load(settings, ["a"])
+    assert adapter.model.backbone.body.conv_stem.weight.std() > 0.1  # trained weights, not timm's initial ones

@@ -16,10 +16,9 @@ from threadpoolctl import threadpool_info
 
 import toolkit
 from tests.conftest import ROOT, shrunk
-from toolkit import detectors, params, sources
+from toolkit import detectors, params, saliency, sources
 from toolkit.attention.readout import gaze_lite0
 from toolkit.files import read_image
-from toolkit.saliency.eigencam import look
 from toolkit.tensors import arithmetic, to_tensor
 from toolkit.variants import deep_image_prior
 from toolkit.voc import Tree
@@ -54,20 +53,22 @@ def tell_what_stages_make() -> None:
         sources.build(settings.model_copy(update={"sample": sample}), Path(folder))
         tree = Tree(Path(folder))
         image = read_image(tree.image(tree.ids("test")[0]))
-        model = detectors.load(settings.detector, classes)
+        adapter = detectors.load(settings.detector, classes)
 
         def seen(image: np.ndarray) -> dict[str, np.ndarray]:
-            ((found, heatmap),) = look(model, [to_tensor(image)], "backbone.body.blocks.4")
+            shown = [to_tensor(image)]
+            look = adapter.look(shown, adapter.layer)
+            (heatmap,) = saliency.explain(adapter, shown, settings.saliency, look)
             hole = np.zeros(image.shape[:2], bool)
             hole[30:50, 40:60] = True
             filled = deep_image_prior.fill(image, hole, 1, iterations=5)
-            boxes = {name: tensor.numpy() for name, tensor in found.items()}
+            boxes = {name: tensor.numpy() for name, tensor in look.found[0].items()}
             return {"scene": image, "map": heatmap, "gaze": gaze_lite0([image])[0], "filled": filled, **boxes}
 
         made = next(mapped(lambda: seen, [image]))
         data, solver = Detections(tree, tree.ids("train"), classes), settings.train.model_copy(update={"steps": 2})
-        fit(model, data, len(data), solver, 1, Path(folder) / "state.pt", lambda step, losses: None, "test")
-    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+        fit(adapter, data, len(data), solver, 1, Path(folder) / "state.pt", lambda step, losses: None, "test")
+    weights = {name: tensor.numpy() for name, tensor in adapter.model.state_dict().items()}
     for name, array in (made | weights).items():
         print(name, hashlib.sha256(array.tobytes()).hexdigest())
 

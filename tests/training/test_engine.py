@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from toolkit.detectors import lite0
-from toolkit.files import read_image
+from toolkit.detectors.adapter import Adapter, Target
+from toolkit.detectors.fasterrcnn_lite0 import FasterRCNNLite0
 from toolkit.params import Solver
 from toolkit.tensors import to_tensor
-from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree
+from toolkit.voc import VOC_CLASSES, Tree
 from training import engine
-from training.data import Detections, as_target, mirrored
+from training.data import Detections
 from training.engine import batches, fit, learning_rate, loaded
 
 SOLVER = Solver(steps=6, batch=2, lr=0.05, momentum=0.9, weight_decay=0.0)
@@ -26,11 +26,13 @@ SOLVER = Solver(steps=6, batch=2, lr=0.05, momentum=0.9, weight_decay=0.0)
 class Line(nn.Module):
     """A detector's outside: images and targets in, losses out."""
 
+    optimizer, dense = Adapter.optimizer, ()
+
     def __init__(self) -> None:
         super().__init__()
         self.slope = nn.Linear(1, 1)
 
-    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
         x = torch.stack([image.mean() for image in images])[:, None]
         y = torch.stack([target["boxes"].mean() for target in targets])[:, None]
         noise = torch.rand(())  # as detectors sample proposals
@@ -40,20 +42,22 @@ class Line(nn.Module):
 class Weight(nn.Module):
     """One weight; its loss at a step is what `loss(weight, step)` says."""
 
+    optimizer, dense = Adapter.optimizer, ()
+
     def __init__(self, loss: Callable[[Tensor, int], Tensor], start: float = 0.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(start))
         self.loss, self.steps = loss, 0
         self.seen: list[Tensor] = []
 
-    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
         assert self.training
         self.seen += images
         self.steps += 1
         return {"only": self.loss(self.weight, self.steps - 1)}
 
 
-class Points(torch.utils.data.Dataset[tuple[Tensor, dict[str, Tensor]]]):
+class Points(torch.utils.data.Dataset[tuple[Tensor, Target]]):
     def __getitem__(self, view: tuple[int, bool]) -> tuple[Tensor, dict[str, Tensor]]:
         number, flip = view
         pixels = torch.full((3, 4, 4), 50 * number + 51 * flip, dtype=torch.uint8)
@@ -178,6 +182,24 @@ def test_momentum_weight_decay_and_the_falling_rate_move_a_weight_as_computed_by
     assert model.weight.item() == pytest.approx(2 - 0.2 - 0.185, rel=1e-6)
 
 
+class TwoRates(Weight):
+    """Its optimizer has a second group of weights, which learns ten times as slowly."""
+
+    def optimizer(self, solver: Solver) -> torch.optim.Optimizer:
+        self.slow = nn.Parameter(torch.tensor(0.0))
+        return torch.optim.SGD([{"params": [self.weight]}, {"params": [self.slow], "lr": solver.lr / 10}], solver.lr)
+
+    def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
+        return {"both": self.weight + self.slow}
+
+
+def test_each_group_of_the_detector_s_optimizer_keeps_its_share_of_the_rate(tmp_path: Path) -> None:
+    model = TwoRates(lambda weight, step: weight)
+    run(model, tmp_path / "state.pt", steps=2, lr=0.1)
+    assert model.weight.item() == pytest.approx(-0.1 - 0.05)
+    assert model.slow.item() == pytest.approx(-0.01 - 0.005)
+
+
 def test_losses_are_those_before_each_step_and_their_sum(tmp_path: Path) -> None:
     history = run(Weight(lambda weight, step: weight, start=2.0), tmp_path / "state.pt", steps=2, lr=0.1)
     assert history == [{"only": 2.0, "loss": 2.0}, {"only": pytest.approx(1.9), "loss": pytest.approx(1.9)}]
@@ -218,14 +240,14 @@ def test_threads_that_read_ahead_give_the_same_batches_in_order(sample: Tree) ->
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_trains_in_mixed_precision(sample: Tree, tmp_path: Path) -> None:
-    model = lite0.build(len(VOC_CLASSES), 96)
+    adapter = FasterRCNNLite0(len(VOC_CLASSES), 96)
     seen = {}
     for name in ("backbone.body.conv_stem", "rpn.head.bbox_pred"):
-        model.get_submodule(name).register_forward_hook(
+        adapter.model.get_submodule(name).register_forward_hook(
             lambda module, given, made, name=name: seen.__setitem__(name, (made.device.type, made.dtype))
         )
     data = Detections(sample, sample.ids("train"), VOC_CLASSES)
-    fit(model, data, len(data), SOLVER, 3, tmp_path / "state.pt", lambda step, losses: None, "test")
+    fit(adapter, data, len(data), SOLVER, 3, tmp_path / "state.pt", lambda step, losses: None, "test")
     assert seen == {
         "backbone.body.conv_stem": ("cuda", torch.bfloat16),
         "rpn.head.bbox_pred": ("cuda", torch.float32),
@@ -272,34 +294,3 @@ def test_half_of_the_views_are_mirrored_and_every_pass_has_its_own_order_and_fli
 )
 def test_the_learning_rate_rises_in_a_line_and_falls_as_half_a_cosine(step: int, steps: int, share: float) -> None:
     assert learning_rate(step, steps) == pytest.approx(share, rel=1e-3)
-
-
-@given(st.lists(st.tuples(st.floats(0, 40), st.floats(0, 40), st.floats(50, 90), st.floats(50, 90)), max_size=4))
-def test_mirroring_twice_is_the_identity(boxes: list[tuple[float, ...]]) -> None:
-    some = np.array(boxes, np.float32).reshape(-1, 4)
-    assert np.allclose(mirrored(mirrored(some, 100), 100), some, atol=1e-4)
-
-
-def test_a_mirrored_view_s_box_holds_the_same_pixels() -> None:
-    image = np.zeros((20, 30, 3), np.uint8)
-    image[5:10, 3:9] = 255
-    view, target = as_target(
-        image, Annotation("a.jpg", 30, 20, (Object("cat", (3, 5, 9, 10)),)), VOC_CLASSES, flip=True
-    )
-    x0, y0, x1, y1 = target["boxes"][0].int().tolist()
-    assert view[:, y0:y1, x0:x1].min() == 255
-    assert view.sum() == 3 * 30 * 255
-    assert (x0, y0, x1, y1) == (21, 5, 27, 10)
-    assert target["labels"].tolist() == [8]
-
-
-def test_a_split_is_read_with_1_based_labels(sample: Tree) -> None:
-    data = Detections(sample, sample.ids("train"), VOC_CLASSES)
-    assert len(data) == 8
-    image, target = data[0, False]
-    assert image.shape == (3, 96, 96)
-    assert image.dtype == torch.uint8
-    for number, image_id in enumerate(sample.ids("train")):
-        assert data[number, False][0].permute(1, 2, 0).numpy().tolist() == read_image(sample.image(image_id)).tolist()
-    assert len(target["boxes"]) == len(target["labels"]) >= 1
-    assert target["labels"].min() >= 1

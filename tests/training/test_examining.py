@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from toolkit import detectors, maps, saliency, voc
+from toolkit import detectors, maps, voc
+from toolkit.detectors.batches import _in_batches
 from toolkit.files import link, png, read_image, write
 from toolkit.params import Params
-from toolkit.saliency.batches import _in_batches
 from toolkit.tensors import device, to_tensor
 from toolkit.voc import Tree
 from training import evaluate
@@ -41,17 +41,17 @@ def mixed(sample: Tree, tmp_path: Path) -> Tree:
 def test_batches_give_what_each_image_gives_alone_in_the_split_s_order(
     mixed: Tree, settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr(saliency, "through", _in_batches)  # the way of the GPU, walked on what there is
+    monkeypatch.setattr(evaluate, "through", _in_batches)  # the way of the GPU, walked on what there is
     explained = settings.saliency.model_copy(update={"method": method})
     checkpoint = str(ROOT / settings.detector.checkpoint)
     detector = settings.detector.model_copy(update={"checkpoint": checkpoint, "size": 256})  # what it was trained at
     params = settings.model_copy(update={"detector": detector, "saliency": explained})
-    model, kept = detectors.load(detector, params.data.classes), tmp_path / "kept"
-    done = evaluate.run(model, mixed, tmp_path / "attention", "test", params, kept)
+    adapter, kept = detectors.load(detector, params.data.classes), tmp_path / "kept"
+    done = evaluate.run(adapter, mixed, tmp_path / "attention", "test", params, kept)
     assert list(done.images["id"]) == mixed.ids("test")
     for image_id, found in zip(mixed.ids("test"), done.found, strict=True):
         image = to_tensor(read_image(mixed.image(image_id))).to(device())
-        ((alone, heatmap),) = evaluate.examine(model, [image], params)
+        ((alone, heatmap),) = evaluate.examine(adapter, [image], params)
         sure, known = found.scores > 0.3, alone.scores > 0.3
         assert sure.any()
         assert (found.classes[sure] == alone.classes[known]).all()

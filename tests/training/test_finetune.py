@@ -77,20 +77,20 @@ def test_a_seed_s_weights_and_losses_are_those_of_a_fit_from_the_base_detector(
     arm: Path, trees: dict[str, Tree], params: Params, place: Path
 ) -> None:
     classes, tree = params.data.classes, trees["none"]
-    model = detectors.load(params.detector, classes)
+    adapter = detectors.load(params.detector, classes)
     data = Detections(tree, tree.ids("train"), classes)
-    expected = fit(model, data, len(data), params.train, 2, place / "alone.pt", lambda step, losses: None, "alone")
+    expected = fit(adapter, data, len(data), params.train, 2, place / "alone.pt", lambda step, losses: None, "alone")
     for loss in ("loss", "loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"):
         logged = curve(place / "logs", 2, loss)
         assert logged["step"].tolist() == [0, 1, 2]
         assert logged[loss].tolist() == pytest.approx([values[loss] for values in expected], rel=1e-2)
     if not torch.cuda.is_available():  # a GPU adds up in any order
-        assert same(load_file(arm / "seed-2.safetensors"), model.state_dict())
+        assert same(load_file(arm / "seed-2.safetensors"), adapter.model.state_dict())
         assert curve(place / "logs", 2)["loss"].tolist() == [values["loss"] for values in expected]
 
 
 def test_seeds_end_in_different_weights_and_both_have_learned(arm: Path, params: Params) -> None:
-    base = detectors.load(params.detector, params.data.classes).state_dict()
+    base = detectors.load(params.detector, params.data.classes).model.state_dict()
     first, second = (load_file(arm / f"seed-{seed}.safetensors") for seed in (1, 2))
     assert not same(first, second)
     assert not same(first, base)
@@ -98,8 +98,8 @@ def test_seeds_end_in_different_weights_and_both_have_learned(arm: Path, params:
 
 
 def test_the_evaluation_gets_each_seed_s_own_weights(arm: Path, params: Params) -> None:
-    for seed, model in zip((1, 2), evaluate.models(arm.name, arm.parent, params), strict=True):
-        assert same(model.state_dict(), load_file(arm / f"seed-{seed}.safetensors"))
+    for seed, adapter in zip((1, 2), evaluate.models(arm.name, arm.parent, params), strict=True):
+        assert same(adapter.model.state_dict(), load_file(arm / f"seed-{seed}.safetensors"))
 
 
 def test_a_finished_arm_is_found_again_with_its_curves(
@@ -139,4 +139,4 @@ def test_all_arms_start_from_the_bytes_that_base_is_evaluated_with(
     started = [tmp_path / name / "seed-1.safetensors" for name in trees]
     assert sha256(started[0]) == sha256(started[1])
     (base,) = evaluate.models("base", tmp_path, without)
-    assert same(base.state_dict(), load_file(started[0]))
+    assert same(base.model.state_dict(), load_file(started[0]))

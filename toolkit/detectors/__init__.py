@@ -1,81 +1,72 @@
-"""The detectors: how each is built, and at which layer it is explained.
+"""The detectors: every module here but those in `SHARED` is one (see `adapter`), and its name is the detector's."""
 
-To add one, write a `build(classes, size)` that gives a torchvision detector (a `GeneralizedRCNN`: transform, backbone,
-rpn, roi_heads) and name it in `DETECTORS`. Another family of detectors also wants a line in `precision.DENSE`.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import pkgutil
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torchvision.models.detection import FasterRCNN
 
-from toolkit.detectors import lite0, resnet50
+from toolkit.detectors.adapter import Adapter
 from toolkit.detectors.checkpoint import load_checkpoint, present
 from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, sha256
 from toolkit.params import Detector
+from toolkit.provenance import code
 from toolkit.tensors import device
 
+SHARED = {"adapter", "batches", "candidates", "checkpoint", "coco", "precision", "rcnn"}
 FRESH_SEED = 0  # any would do, if it is one for all: arms that start from different heads cannot be compared
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a detector is built, and the module that it is explained at unless params say otherwise."""
-
-    build: Callable[[int, int], FasterRCNN]
-    layer: str
-    imagenet: bool  # whether `build` gives the backbone ImageNet's weights
-    load_coco: Callable[[FasterRCNN, Sequence[str]], None] | None = None
+def names() -> list[str]:
+    """The detectors there are, none of them imported: some may need an extra."""
+    return sorted({module.name for module in pkgutil.iter_modules(__path__)} - SHARED)
 
 
-DETECTORS = {
-    "fasterrcnn_lite0": Recipe(lite0.build, "backbone.body.blocks.4", imagenet=True),
-    "fasterrcnn_resnet50_fpn": Recipe(resnet50.build, "backbone.body.layer4", False, resnet50.load_coco),
-}
+def find(name: str) -> type[Adapter]:
+    """The detector of this name; raises `BadInput` where there is none, or a package that it needs is missing."""
+    if name not in names():
+        mend = f"choose one of: {', '.join(names())}"
+        raise BadInput(Problem("detector.name", f"knows no detector {name!r}", mend))
+    try:
+        module = import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        mend = "install it (pyproject.toml may have it as an extra), or choose another detector"
+        raise BadInput(Problem("detector.name", f"{name} needs the package {error.name}", mend)) from None
+    own = [item for item in vars(module).values() if getattr(item, "__module__", None) == module.__name__]
+    (found,) = (item for item in own if isinstance(item, type) and issubclass(item, Adapter))
+    return found
 
 
-def recipe(name: str) -> Recipe:
-    """The recipe of a detector; raises `BadInput` that lists the known ones."""
-    if name not in DETECTORS:
-        known = ", ".join(DETECTORS)
-        raise BadInput(Problem("detector.name", f"knows no detector {name!r}", f"choose one of: {known}"))
-    return DETECTORS[name]
-
-
-def load(settings: Detector, classes: Sequence[str]) -> FasterRCNN:
+def load(settings: Detector, classes: Sequence[str]) -> Adapter:
     """The base detector that params ask for, on the `device`, in evaluation mode, its heads for `classes`.
 
     Weights that come from no file are the same each time: the global generator neither decides them nor is moved.
     """
-    made = recipe(settings.name)
+    kind = find(settings.name)
+    known = ("checkpoint", *kind.published)
+    if settings.weights not in known:
+        fault = f"{settings.name} has no {settings.weights} weights"
+        raise BadInput(Problem("detector.weights", fault, f"use one of: {', '.join(known)}; or another detector"))
+    if settings.size < kind.smallest:
+        fault = f"{settings.name} cannot take {settings.size} pixels"
+        raise BadInput(Problem("detector.size", fault, f"use {kind.smallest} or more"))
     with torch.random.fork_rng(devices=()):  # it is built on the CPU
         torch.default_generator.manual_seed(FRESH_SEED)
-        model = made.build(len(classes), settings.size)
+        adapter = kind(len(classes), settings.size)
     if settings.weights == "checkpoint":
-        load_checkpoint(model, Path(settings.checkpoint), classes)
-    elif settings.weights == "coco":
-        if made.load_coco is None:
-            mend = "use detector.weights: checkpoint, or another detector"
-            raise BadInput(Problem("detector.weights", f"{settings.name} has no COCO weights", mend))
-        made.load_coco(model, classes)
-    elif not made.imagenet:
-        mend = "use coco or checkpoint, or the detector fasterrcnn_lite0"
-        raise BadInput(Problem("detector.weights", f"{settings.name} has no ImageNet weights of its own", mend))
-    model.to(device(), memory_format=torch.channels_last)  # a quarter faster on CPUs, and what tensor cores want
-    return model.eval()
+        load_checkpoint(adapter, Path(settings.checkpoint), classes)
+    else:
+        adapter.fill(settings.weights, classes)
+    adapter.to(device()).to(memory_format=torch.channels_last)  # a quarter faster on CPUs, and what tensor cores want
+    return adapter.eval()
 
 
 def fingerprint(settings: Detector, classes: Sequence[str]) -> str:
-    """What makes the base detector the one it is, besides code: part of the key of all that is made with it."""
+    """What makes the base detector the one it is: part of the key of all that is made with it.
+
+    Its own module's code is in it, which no import of this package's names: detectors do not share their changes.
+    """
     file = sha256(present(Path(settings.checkpoint))) if settings.weights == "checkpoint" else settings.weights
-    return digest(settings.name, settings.size, file, list(classes))
-
-
-@torch.inference_mode()
-def predict(model: FasterRCNN, image: Tensor) -> dict[str, Tensor]:
-    """Boxes [D, 4] in pixels, labels [D] (1-based) and scores [D] of an image [3, H, W] in 0..1."""
-    return model([image])[0]
+    return digest(settings.name, settings.size, file, list(classes), code(f"{__name__}.{settings.name}"))

@@ -6,21 +6,21 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
 
+from toolkit.detectors.adapter import Adapter
 from toolkit.errors import BadInput, Problem
 from toolkit.files import replacing
 
 
-def save_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> None:
+def save_checkpoint(adapter: Adapter, path: Path, classes: Sequence[str]) -> None:
     """Store the weights as safetensors: tensors only, so that loading a stranger's file runs no code."""
-    state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.contiguous().cpu() for name, tensor in adapter.model.state_dict().items()}
     with replacing(path) as partial:
         save_file(state, partial, {"classes": json.dumps(list(classes))})
 
 
-def load_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> None:
-    """Fill `model` from a checkpoint of `save_checkpoint`.
+def load_checkpoint(adapter: Adapter, path: Path, classes: Sequence[str]) -> None:
+    """Fill `adapter` from a checkpoint of `save_checkpoint`.
 
     The heads' rows are matched by class name: a class that the checkpoint does not know keeps its fresh weights.
     """
@@ -34,8 +34,7 @@ def load_checkpoint(model: nn.Module, path: Path, classes: Sequence[str]) -> Non
         mend = "fetch or make the checkpoint again"
         raise BadInput(Problem(str(path), f"is not a safetensors checkpoint ({error})", mend)) from None
     try:
-        with_classes(state, model, known, classes)
-        model.load_state_dict(state)
+        adapter.model.load_state_dict(adapter.with_classes(state, known, classes))
     except (RuntimeError, IndexError) as error:
         mend = "set detector.name to the one it was made with"
         raise BadInput(Problem(str(path), f"is another detector's checkpoint ({error})"[:300], mend)) from None
@@ -47,18 +46,3 @@ def present(path: Path) -> Path:
         mend = "name one that is there in detector.checkpoint; `dvc repro base` makes the sample's own"
         raise BadInput(Problem(str(path), "the detector's checkpoint is missing", mend))
     return path
-
-
-def with_classes(state: dict[str, Tensor], model: nn.Module, known: Sequence[str], classes: Sequence[str]) -> None:
-    """Replace the box head's last layer in `state`, made for the classes `known`, by one for `classes`."""
-    fresh = model.state_dict()
-    pairs = [(0, 0)] + [(1 + classes.index(name), 1 + known.index(name)) for name in classes if name in known]
-    for part, rows in (("cls_score", 1), ("bbox_pred", 4)):
-        for kind in ("weight", "bias"):
-            key = f"roi_heads.box_predictor.{part}.{kind}"
-            if key not in state:
-                continue
-            target, source = fresh[key].clone().unflatten(0, (-1, rows)), state[key].unflatten(0, (-1, rows))
-            for new, old in pairs:
-                target[new] = source[old]
-            state[key] = target.flatten(0, 1)

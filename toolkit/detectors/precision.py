@@ -8,23 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
-from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torch import Tensor
+
+from toolkit.detectors.adapter import Adapter
 
 Features = Tensor | dict[str, Tensor]
 
-# The modules of each family of detectors that hold convolutions and linear layers and nothing else. The last layers,
-# which give scores and box deltas, are left out: they cost little. A family without a line computes all in float32.
-DENSE: dict[type[nn.Module], tuple[str, ...]] = {
-    GeneralizedRCNN: ("backbone", "rpn.head.conv", "roi_heads.box_head"),
-}
-
 
 @contextmanager
-def mixed_precision(model: nn.Module, device_type: str) -> Iterator[None]:
-    """Within the block the model's `DENSE` modules compute in bfloat16 and give float32; all else is as it was."""
-    named = [names for family, names in DENSE.items() if isinstance(model, family)]
-    dense = [model.get_submodule(name) for names in named for name in names]
+def mixed_precision(adapter: Adapter, device_type: str) -> Iterator[None]:
+    """Within the block the detector's `dense` modules compute in bfloat16 and give float32; all else is as it was."""
+    dense = [adapter.model.get_submodule(name) for name in adapter.dense]
     for module in dense:
         module.forward = _in_bfloat16(module.forward, device_type)
     try:

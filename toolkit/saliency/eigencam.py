@@ -1,27 +1,20 @@
-"""EigenCAM (Muhammad & Yeasin 2020, arXiv 2008.00299) from the backbone alone, batched, with the right sign.
+"""EigenCAM (Muhammad & Yeasin 2020, arXiv 2008.00299) of a layer's activations, batched, with the right sign.
 
 The map is the activations' projection on their first principal component. pytorch-grad-cam finds it by a full SVD of
 [cells, channels] after running the whole detector; here the leading eigenvector of the smaller Gram matrix gives the
-same projection, and the finer pyramid levels, the region proposals and the box head are never run.
+same projection, of activations from a pass that need not go further (see `detectors.adapter.Adapter.look`).
 
 A principal component's sign is arbitrary: half of the time the map would show what the detector looks away from. The
-region proposal network's objectness, read from the same forward, says where the detector sees things; the sign is the
-one that correlates with it.
+evidence of objects that the detector finds in the same pass says where it sees things; the sign is the one that
+correlates with it.
 """
 
 import math
-from collections import OrderedDict
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
-from torchvision.models.detection.image_list import ImageList
 
 from toolkit.maps import normalise
 
@@ -30,96 +23,18 @@ BLOCK = 8  # vectors that subspace iteration follows
 ROUNDS = 16  # of subspace iteration
 
 
-class Pass(NamedTuple):
-    """One pass of the backbone over images of one size."""
+def eigencam(activations: Tensor, evidence: Tensor, covered: tuple[float, float, float, float]) -> list[np.ndarray]:
+    """A map (see `toolkit.maps`) of each image, of as many cells as it has a part of, which cover it exactly.
 
-    batch: ImageList  # as the detector's transform made it
-    pyramid: dict[str, Tensor]  # the level that belongs to the explained layer, at least
-    activations: Tensor  # [B, C, h, w] of the explained layer
-    objectness: Tensor  # [B, h, w] the largest logit of the region proposal network in each of its cells
-    covered: tuple[float, float]  # how many cells, whole or not, the image without its padding covers
-
-
-@torch.inference_mode()
-def eigencam(model: FasterRCNN, images: Sequence[Tensor], layer: str) -> list[np.ndarray]:
-    """Where the detector looks in each image.
-
-    `images`: [3, H, W] in 0..1, all of one size, since padding to a common size would make a map depend on its
-    batch. Returns maps [h, w] (see `toolkit.maps`) of the layer's own cells, which cover the image exactly.
+    `activations` [B, C, h, w] of a layer, `evidence` [B, h, w] of objects in its cells; `covered` is what the image
+    covers of this grid, the rest being padding: top, left, bottom and right in cells.
     """
-    return _maps(explain(model, images, layer))
-
-
-@torch.inference_mode()
-def look(model: FasterRCNN, images: Sequence[Tensor], layer: str) -> list[tuple[dict[str, Tensor], np.ndarray]]:
-    """What the detector finds in each image, as itself would say, and where it looks: in one pass.
-
-    Takes images as `eigencam` does and gives its maps.
-    """
-    seen = explain(model, images, layer, whole=True)
-    sizes = seen.batch.image_sizes
-    proposals, _ = model.rpn(seen.batch, seen.pyramid)
-    found, _ = model.roi_heads(seen.pyramid, proposals, sizes)
-    found = model.transform.postprocess(found, sizes, [image.shape[-2:] for image in images])
-    return list(zip(found, _maps(seen), strict=True))
-
-
-def explain(model: FasterRCNN, images: Sequence[Tensor], layer: str, whole: bool = False) -> Pass:
-    """Run the backbone and, on the one pyramid level that belongs to `layer`, the region proposal network's head.
-
-    `whole`: with all levels, for those who go on to detect; otherwise with no finer level than that one.
-    """
-    if len({image.shape for image in images}) > 1:
-        raise ValueError("a batch must be of one image size")
-    batch, _ = model.transform(list(images))
-    kept: list[Tensor] = []
-    hook = model.get_submodule(layer).register_forward_hook(lambda _module, _input, output: kept.append(output))
-    try:
-        pyramid = model.backbone(batch.tensors) if whole else _level_of(kept, model.backbone, batch.tensors)
-    finally:
-        hook.remove()
-    activations = kept[-1]
-    cells = activations.shape[-2:]
-    # The level that hangs on the explained layer has its size; the nearest one stands in for a layer between levels.
-    level = min(pyramid.values(), key=lambda features: _apart(features, activations))
-    objectness = model.rpn.head([level])[0][0].amax(dim=1, keepdim=True)
-    if objectness.shape[-2:] != cells:
-        objectness = F.interpolate(objectness, cells, mode="bilinear", align_corners=False)
-    padded, shown = batch.tensors.shape[-2:], batch.image_sizes[0]
-    covered = (shown[0] / padded[0] * cells[0], shown[1] / padded[1] * cells[1])
-    return Pass(batch, pyramid, activations, objectness[:, 0], covered)
-
-
-def _level_of(kept: list[Tensor], backbone: BackboneWithFPN, images: Tensor) -> dict[str, Tensor]:
-    """Of the pyramid [B, C, h, w] the level that is nearest in size to the activations that `kept` holds by then.
-
-    A feature pyramid is made from the coarsest level down, and its finest level costs as much as half of a ResNet: what
-    is finer than the wanted one is left out.
-    """
-    features = backbone.body(images)
-    stages = list(features.values()) if isinstance(features, dict) else features
-    if not kept:  # the layer is one of the pyramid's own
-        return backbone.fpn(OrderedDict((str(number), stage) for number, stage in enumerate(stages)))
-    level = min(range(len(stages)), key=lambda number: _apart(stages[number], kept[-1]))
-    fpn = backbone.fpn
-    merged = fpn.get_result_from_inner_blocks(stages[-1], -1)
-    for number in range(len(stages) - 2, level - 1, -1):
-        lateral = fpn.get_result_from_inner_blocks(stages[number], number)
-        merged = lateral + F.interpolate(merged, size=lateral.shape[-2:], mode="nearest")
-    return {str(level): fpn.get_result_from_layer_blocks(merged, level)}
-
-
-def _apart(one: Tensor, other: Tensor) -> float:
-    """How far apart two grids' sizes are."""
-    return abs(math.log(one.shape[-1] / other.shape[-1]))
-
-
-def _maps(seen: Pass) -> list[np.ndarray]:
-    """The map [h, w] of each image of a pass."""
-    rows, columns = (math.ceil(length) for length in seen.covered)
-    cells = projection(seen.activations[:, :, :rows, :columns])
-    grids = oriented(cells, seen.objectness[:, :rows, :columns]).clamp(min=0)
-    return [normalise(_cover(grid, *seen.covered)) for grid in grids.cpu().numpy()]
+    top, left, bottom, right = covered
+    rows, columns = slice(math.floor(top), math.ceil(bottom)), slice(math.floor(left), math.ceil(right))
+    cells = projection(activations[:, :, rows, columns])
+    grids = oriented(cells, evidence[:, rows, columns]).clamp(min=0)
+    corner = (top - rows.start, left - columns.start)
+    return [normalise(_cover(grid, corner, (bottom - top, right - left))) for grid in grids.cpu().numpy()]
 
 
 def projection(activations: Tensor) -> Tensor:
@@ -164,12 +79,16 @@ def oriented(grids: Tensor, evidence: Tensor) -> Tensor:
     return torch.where(agreement < 0, -grids, grids)
 
 
-def _cover(grid: np.ndarray, height: float, width: float) -> np.ndarray:
-    """Resample a grid, of whose cells the image covers `height` x `width`, to cells that cover the image exactly."""
-    rows, columns = grid.shape
-    if (rows, columns) == (height, width):
+def _cover(grid: np.ndarray, corner: tuple[float, float], size: tuple[float, float]) -> np.ndarray:
+    """Resample a grid, of which the image covers `size` cells from `corner` on, to cells that cover the image exactly.
+
+    Both are (down, across).
+    """
+    if corner == (0, 0) and size == grid.shape:
         return grid
-    # Cell j of the result has its centre at (j + 1/2) * width / columns of the grid, counted in its cells.
-    scale = np.array([[width / columns, 0, 0.5 * width / columns - 0.5], [0, height / rows, 0.5 * height / rows - 0.5]])
+    (y, x), (height, width), (rows, columns) = corner, size, grid.shape
+    # Cell j of the result has its centre at x + (j + 1/2) * width / columns of the grid, counted in its cells.
+    down, across = height / rows, width / columns
+    scale = np.array([[across, 0, 0.5 * across - 0.5 + x], [0, down, 0.5 * down - 0.5 + y]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(grid, scale, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)

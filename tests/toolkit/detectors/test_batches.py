@@ -9,8 +9,8 @@ import pytest
 from torch import Tensor, nn
 
 from toolkit import voc
+from toolkit.detectors.batches import _in_batches, alike, through
 from toolkit.files import png, write
-from toolkit.saliency.batches import _in_batches, batches, through
 from toolkit.tensors import device
 from toolkit.voc import Tree
 
@@ -35,13 +35,13 @@ def company(model: nn.Module, images: Sequence[Tensor]) -> list[list[str]]:
 
 
 def test_a_batch_is_of_one_size_and_none_is_left_out(tree: Tree) -> None:
-    assert batches(tree, IDS, 3) == [["00", "02", "03"], ["06", "07", "08"], ["10"], ["01", "04", "05"], ["09"]]
+    assert alike(tree, IDS, 3) == [["00", "02", "03"], ["06", "07", "08"], ["10"], ["01", "04", "05"], ["09"]]
 
 
 @pytest.mark.parametrize("ids", [IDS, ["03"], ["09", "04", "02"], ["10"], IDS[::2], []], ids=len)
 def test_an_image_s_company_does_not_depend_on_which_were_asked_for(tree: Tree, ids: list[str]) -> None:
     for image_id, others in (seen := dict(_in_batches(MODEL, company, tree, ids, IDS, 3))).items():
-        assert others == next(batch for batch in batches(tree, IDS, 3) if image_id in batch)
+        assert others == next(batch for batch in alike(tree, IDS, 3) if image_id in batch)
     assert sorted(seen) == sorted(ids)
 
 

@@ -8,23 +8,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 
-from toolkit.detectors.checkpoint import load_checkpoint, save_checkpoint, with_classes
+from toolkit.detectors.checkpoint import load_checkpoint, save_checkpoint
+from toolkit.detectors.rcnn import RCNN
 from toolkit.errors import BadInput
 
 FEATURES = 2
 
 
-class Heads(nn.Module):
+class Heads(RCNN):
     """The last layers of a Faster R-CNN, and one layer before them."""
 
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.before = nn.Linear(3, FEATURES)
-        self.roi_heads = nn.ModuleDict({"box_predictor": FastRCNNPredictor(FEATURES, classes + 1)})
-
-    @property
-    def predictor(self) -> FastRCNNPredictor:
-        return self.roi_heads["box_predictor"]
+    def __init__(self, classes: int, size: int = 0) -> None:
+        super().__init__(classes, size)
+        self.before, self.predictor = nn.Linear(3, FEATURES), FastRCNNPredictor(FEATURES, classes + 1)
+        heads = nn.ModuleDict({"box_predictor": self.predictor})
+        self.model = nn.ModuleDict({"before": self.before, "roi_heads": heads})
 
 
 def numbered(classes: int, start: float) -> Heads:
@@ -58,8 +56,8 @@ def test_what_was_saved_is_read_back(tmp_path: Path) -> None:
     first, second = Heads(3), Heads(3)
     save_checkpoint(first, tmp_path / "a.safetensors", ("cat", "dog", "cow"))
     load_checkpoint(second, tmp_path / "a.safetensors", ("cat", "dog", "cow"))
-    for name, tensor in first.state_dict().items():
-        assert torch.equal(tensor, second.state_dict()[name]), name
+    for name, tensor in first.model.state_dict().items():
+        assert torch.equal(tensor, second.model.state_dict()[name]), name
 
 
 def test_weights_in_half_precision_are_read_into_float32(tmp_path: Path) -> None:
@@ -69,7 +67,7 @@ def test_weights_in_half_precision_are_read_into_float32(tmp_path: Path) -> None
     read = Heads(1)
     load_checkpoint(read, tmp_path / "half.safetensors", ("cat",))
     assert read.before.bias.tolist() == [0.0999755859375] * FEATURES  # the half nearest to 0.1
-    assert {tensor.dtype for tensor in read.state_dict().values()} == {torch.float32}
+    assert {tensor.dtype for tensor in read.model.state_dict().values()} == {torch.float32}
 
 
 def test_each_class_finds_its_row_by_name_and_background_stays_first(animals: Path) -> None:
@@ -104,9 +102,12 @@ def test_all_but_the_heads_is_read_as_it_is(tmp_path: Path) -> None:
     assert rows_of(model.predictor.cls_score) == [10, 51, 52]
 
 
-def test_the_model_whose_fresh_rows_are_taken_is_not_changed(animals: Path) -> None:
+def test_neither_the_model_whose_fresh_rows_are_taken_nor_the_state_is_changed(animals: Path) -> None:
     model = numbered(3, start=50)
-    with_classes(numbered(3, start=10).state_dict(), model, ("cat", "dog", "cow"), ("cow", "dog", "cat"))
+    state = numbered(3, start=10).model.state_dict()
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    model.with_classes(state, ("cat", "dog", "cow"), ("cow", "dog", "cat"))
+    assert all(torch.equal(state[name], before[name]) for name in before)
     assert rows_of(model.predictor.cls_score) == [50, 51, 52, 53]
 
 
@@ -127,7 +128,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path)
     "classes", ["7", "null", '{"cat": 1}', "[[1]]", '["cat", 3]', "[" * 100_000, "[" * 100_000 + "]" * 100_000, "cat"]
 )
 def test_a_checkpoint_whose_classes_are_no_names_is_refused(classes: str, tmp_path: Path) -> None:
-    save_file(Heads(1).state_dict(), tmp_path / "odd.safetensors", {"classes": classes})
+    save_file(Heads(1).model.state_dict(), tmp_path / "odd.safetensors", {"classes": classes})
     with pytest.raises(BadInput, match=r"odd\.safetensors: is not a safetensors checkpoint"):
         load_checkpoint(Heads(1), tmp_path / "odd.safetensors", ("cat",))
 
@@ -167,7 +168,7 @@ def wider_heads(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("changed", [fewer, other_shape, no_heads, wider_heads])
 def test_another_detector_s_checkpoint_is_refused(changed: object, tmp_path: Path) -> None:
-    state = changed(Heads(1).state_dict())  # type: ignore[operator]
+    state = changed(Heads(1).model.state_dict())  # type: ignore[operator]
     save_file(state, tmp_path / "other.safetensors", {"classes": '["cat"]'})
     with pytest.raises(
         BadInput, match=r"(?s)other\.safetensors: is another detector's checkpoint .* -- set detector\.name"

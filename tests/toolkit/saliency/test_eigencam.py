@@ -9,26 +9,16 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.image_list import ImageList
 
 from tests.conftest import ROOT
 from toolkit import detectors, maps, params, saliency, sources, voc
+from toolkit.detectors.adapter import Adapter
+from toolkit.detectors.batches import _in_batches, through
 from toolkit.errors import BadInput
 from toolkit.files import read_image, sha256
 from toolkit.params import Params
-from toolkit.saliency import explanations
-from toolkit.saliency.batches import _in_batches
-from toolkit.saliency.eigencam import (
-    Pass,
-    _cover,
-    _maps,
-    eigencam,
-    leading,
-    look,
-    oriented,
-    projection,
-)
+from toolkit.saliency import explain
+from toolkit.saliency.eigencam import _cover, eigencam, leading, oriented, projection
 from toolkit.tensors import device, to_tensor
 from toolkit.voc import VOC_CLASSES, Tree
 
@@ -47,7 +37,7 @@ def whole_float32() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def model(settings: Params) -> FasterRCNN:
+def adapter(settings: Params) -> Adapter:
     checkpoint = str(ROOT / settings.detector.checkpoint)
     return detectors.load(settings.detector.model_copy(update={"checkpoint": checkpoint}), VOC_CLASSES)
 
@@ -94,18 +84,16 @@ def test_the_sign_follows_the_evidence() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_map_is_the_active_cells_where_the_detector_sees_an_object(sign: int) -> None:
-    """From activations to the finished map, by hand: whatever sign the activations have, the objectness decides."""
+    """From activations to the finished map, by hand: whatever sign the activations have, the evidence decides."""
     activations = sign * DIRECTION[:, None, None] * BRIGHT
-    seen = Pass(ImageList(torch.zeros(1, 3, 64, 96), [(64, 96)]), {}, activations[None], BRIGHT[None], (4, 6))
-    (heatmap,) = _maps(seen)
+    (heatmap,) = eigencam(activations[None], BRIGHT[None], (0, 0, 4, 6))
     above = (BRIGHT - BRIGHT.mean()).clamp(min=0).numpy()  # what is less active than the mean is not looked at
     assert heatmap == pytest.approx(above / above.max(), abs=1e-4)
 
 
 def test_where_the_detector_sees_objects_in_the_quiet_cells_these_are_the_map() -> None:
     activations = DIRECTION[:, None, None] * BRIGHT
-    seen = Pass(ImageList(torch.zeros(1, 3, 64, 96), [(64, 96)]), {}, activations[None], -BRIGHT[None], (4, 6))
-    (heatmap,) = _maps(seen)
+    (heatmap,) = eigencam(activations[None], -BRIGHT[None], (0, 0, 4, 6))
     assert np.array_equal(heatmap, BRIGHT.numpy() == 0)
 
 
@@ -127,63 +115,73 @@ def test_the_stored_maps_of_scenes_are_high_on_their_objects(workplace: Path) ->
 
 
 @pytest.mark.parametrize("size", [(96, 96), (96, 131)])
-def test_a_batch_gives_what_each_image_gives_alone(model: FasterRCNN, size: tuple[int, int]) -> None:
+def test_a_batch_gives_what_each_image_gives_alone(adapter: Adapter, settings: Params, size: tuple[int, int]) -> None:
     images = photos(5, *size)
-    alone = [eigencam(model, [image], LAYER)[0] for image in images]
-    for one, other in zip(alone, eigencam(model, images, LAYER), strict=True):
+    alone = [explain(adapter, [image], settings.saliency)[0] for image in images]
+    for one, other in zip(alone, explain(adapter, images, settings.saliency), strict=True):
         assert np.abs(one - other).max() < 1e-3  # but for rounding
 
 
 @pytest.mark.parametrize("size", [(96, 96), (96, 131)])
-def test_looking_finds_what_the_detector_finds_and_explains_it_alike(model: FasterRCNN, size: tuple[int, int]) -> None:
-    for image in photos(3, *size):
-        ((found, heatmap),) = look(model, [image], LAYER)
-        with torch.no_grad():
-            expected = model([image])[0]
-        assert all((found[key] == expected[key]).all() for key in ("boxes", "labels", "scores"))
-        assert (heatmap == eigencam(model, [image], LAYER)[0]).all()
+@pytest.mark.parametrize("sign", ["objectness", "raw"])
+def test_a_look_that_is_there_already_is_explained_alike(
+    adapter: Adapter, settings: Params, size: tuple[int, int], sign: str
+) -> None:
+    images, how = photos(1, *size), settings.saliency.model_copy(update={"sign": sign})
+    look = adapter.look(images, saliency.layer_of(adapter, how))
+    assert (explain(adapter, images, how, look)[0] == explain(adapter, images, how)[0]).all()
+
+
+def test_who_brings_a_look_does_not_look_again(adapter: Adapter, settings: Params) -> None:
+    images = photos(1)
+    look = adapter.look(images, adapter.layer)
+    assert explain(None, images, settings.saliency.model_copy(update={"layer": adapter.layer}), look)
 
 
 def test_looking_at_a_batch_is_looking_at_each_image(sample: Tree, settings: Params) -> None:
     checkpoint = str(ROOT / settings.detector.checkpoint)
     seeing = settings.detector.model_copy(update={"checkpoint": checkpoint, "size": 256})  # what it was trained at
-    model = detectors.load(seeing, VOC_CLASSES)
+    adapter = detectors.load(seeing, VOC_CLASSES)
     images = [to_tensor(read_image(sample.image(image_id))).to(device()) for image_id in sample.ids("test")]
-    for image, (found, heatmap) in zip(images, look(model, images, LAYER), strict=True):
-        ((alone, other),) = look(model, [image], LAYER)
-        assert np.abs(heatmap - other).max() < 1e-3  # but for rounding
+    for image, found in zip(images, adapter.look(images, LAYER).found, strict=True):
+        (alone,) = adapter.look([image], LAYER).found
         sure, known = found["scores"] > 0.3, alone["scores"] > 0.3
         assert sure.any()
         assert (found["labels"][sure] == alone["labels"][known]).all()
         assert torch.allclose(found["boxes"][sure], alone["boxes"][known], atol=0.05)
 
 
-def test_images_of_two_sizes_are_refused(model: FasterRCNN) -> None:
-    with pytest.raises(ValueError, match="one image size"):
-        eigencam(model, photos(1) + photos(1, 96, 120), LAYER)
-
-
 @pytest.mark.parametrize(
     "layer", ["backbone.body.blocks.2", LAYER, "backbone.body.blocks.6", "backbone.fpn.layer_blocks.1"]
 )
-def test_any_layer_can_be_explained(model: FasterRCNN, layer: str) -> None:
-    (heatmap,) = eigencam(model, photos(1), layer)
+def test_any_layer_can_be_explained(adapter: Adapter, settings: Params, layer: str) -> None:
+    (heatmap,) = explain(adapter, photos(1), settings.saliency.model_copy(update={"layer": layer}))
     assert heatmap.min() == 0
     assert heatmap.max() == 1
 
 
-def test_cells_of_the_padding_are_left_out(model: FasterRCNN) -> None:
-    (heatmap,) = eigencam(
-        model, photos(1, 96, 131), LAYER
-    )  # padded to 96 x 160: of ten columns of cells 8.2 are the image's
+def test_cells_of_the_padding_are_left_out(adapter: Adapter, settings: Params) -> None:
+    # padded to 96 x 160: of ten columns of cells 8.2 are the image's
+    (heatmap,) = explain(adapter, photos(1, 96, 131), settings.saliency)
     assert heatmap.shape == (6, 9)
-    (upright,) = eigencam(model, photos(1, 131, 96), LAYER)
+    (upright,) = explain(adapter, photos(1, 131, 96), settings.saliency)
     assert upright.shape == (9, 6)
 
 
-def test_covering_the_image_keeps_a_linear_map_linear() -> None:
-    covered = _cover(np.tile(np.arange(9.0), (4, 1)), 4, 8.25)
-    centres = (np.arange(9) + 0.5) * 8.25 / 9 - 0.5
+def test_an_image_in_the_middle_of_its_grid_has_the_map_that_it_has_in_the_corner() -> None:
+    """As letterboxing puts it there."""
+    generator = torch.Generator().manual_seed(0)
+    activations, evidence = torch.rand(1, 5, 4, 6, generator=generator), torch.rand(1, 4, 6, generator=generator)
+    (expected,) = eigencam(activations, evidence, (0, 0, 4, 6))
+    padded = [torch.nn.functional.pad(cells, (2, 1, 3, 0), value=7.0) for cells in (activations, evidence)]
+    (heatmap,) = eigencam(*padded, (3, 2, 7, 8))
+    assert (heatmap == expected).all()
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_covering_the_image_keeps_a_linear_map_linear(start: float) -> None:
+    covered = _cover(np.tile(np.arange(9.0), (4, 1)), (0, start), (4, 8.25))
+    centres = start + (np.arange(9) + 0.5) * 8.25 / 9 - 0.5
     assert np.allclose(covered[0], np.clip(centres, 0, 8), atol=0.05)
 
 
@@ -205,13 +203,14 @@ def test_no_stored_map_depends_on_batch_size_or_threads(
         assert maps.load(workplace / "out" / f"{image_id}.png").max() == 1
 
 
-def test_a_gpu_s_batches_give_the_maps_of_single_images(model: FasterRCNN, sample: Tree, settings: Params) -> None:
+def test_a_gpu_s_batches_give_the_maps_of_single_images(adapter: Adapter, sample: Tree, settings: Params) -> None:
     """The way of the GPU, walked on what there is."""
-    ids, look = sample.all_ids(), partial(explanations, settings=settings.saliency, layer=LAYER)
-    made = dict(_in_batches(model, look, sample, ids, ids, 5))
+    ids = sample.all_ids()
+    made = dict(_in_batches(adapter, partial(explain, settings=settings.saliency), sample, ids, ids, 5))
     assert sorted(made) == ids
     for image_id, heatmap in made.items():
-        (alone,) = eigencam(model, [to_tensor(read_image(sample.image(image_id))).to(device())], LAYER)
+        image = to_tensor(read_image(sample.image(image_id))).to(device())
+        (alone,) = explain(adapter, [image], settings.saliency)
         assert np.abs(heatmap - alone).max() < 1e-3  # but for rounding
 
 
@@ -227,23 +226,24 @@ def test_a_killed_run_on_a_gpu_goes_on_to_the_same_maps(sample: Tree, settings: 
 
 
 @pytest.mark.gpu
-def test_a_gpu_s_maps_are_a_cpu_s_but_for_rounding(model: FasterRCNN) -> None:
+def test_a_gpu_s_maps_are_a_cpu_s_but_for_rounding(adapter: Adapter, settings: Params) -> None:
     images = photos(5, 96, 131)
-    on_cpu = deepcopy(model).cpu()
-    for image, heatmap in zip(images, eigencam(model, images, LAYER), strict=True):
-        assert np.abs(heatmap - eigencam(on_cpu, [image.cpu()], LAYER)[0]).max() < 1e-3
+    on_cpu = deepcopy(adapter).cpu()
+    for image, heatmap in zip(images, explain(adapter, images, settings.saliency), strict=True):
+        assert np.abs(heatmap - explain(on_cpu, [image.cpu()], settings.saliency)[0]).max() < 1e-3
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("method", ["eigencam", "gradcam"])
-def test_the_library_explains_on_a_gpu(model: FasterRCNN, sample: Tree, settings: Params, method: str) -> None:
-    raw = settings.saliency.model_copy(update={"method": method, "sign": "raw"})
-    for _, heatmap in saliency.maps_of(model, sample, sample.ids("test"), raw, LAYER):
+def test_the_library_explains_on_a_gpu(adapter: Adapter, sample: Tree, settings: Params, method: str) -> None:
+    raw = partial(explain, settings=settings.saliency.model_copy(update={"method": method, "sign": "raw"}))
+    ids = sample.ids("test")
+    for _, heatmap in through(adapter, raw, sample, ids, ids, 4):
         assert heatmap.shape == (96, 96)
 
 
-@pytest.mark.parametrize("layer", ["backbone.blocks", "rpn.head.conv"])
+@pytest.mark.parametrize("layer", ["backbone.blocks", "backbone.body.blocks", "backbone", "rpn.head.conv"])
 def test_an_unknown_layer_is_refused(sample: Tree, settings: Params, workplace: Path, layer: str) -> None:
     bad = settings.saliency.model_copy(update={"layer": layer})
-    with pytest.raises(BadInput, match=r"saliency\.layer"):
+    with pytest.raises(BadInput, match=r"saliency\.layer: fasterrcnn_lite0 cannot be explained at"):
         saliency.build(sample, settings.detector, bad, VOC_CLASSES, workplace / "out")
