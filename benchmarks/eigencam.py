@@ -36,7 +36,8 @@ from toolkit.tensors import device, to_tensor
 from toolkit.voc import VOC_CLASSES, Tree
 from toolkit.workers import mapped
 
-SETTINGS = Saliency(method="eigencam", layer="default", sign="objectness", batch=16)
+SETTINGS = Saliency(method="eigencam", layer="default", sign="objectness")
+AT_ONCE = 16  # images that a GPU looks at together
 REPEATED = 16  # times that a GPU is shown each photograph: enough to keep it at work
 
 
@@ -112,7 +113,7 @@ def _stage(adapter: Adapter, images: list[np.ndarray], device: str) -> tuple[flo
         voc.write_ids(tree.split("test"), ids)
         explain = partial(saliency.explain, settings=SETTINGS)
         decode = seconds(lambda: list(mapped(lambda: read_image, map(tree.image, ids))))
-        make = seconds(lambda: list(through(adapter, explain, tree, ids, ids, SETTINGS.batch)), repeats=1)
+        make = seconds(lambda: list(through(adapter, explain, tree, ids, ids, AT_ONCE)), repeats=1)
         return decode / len(ids), make / len(ids)
 
 

@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from tqdm import tqdm
 

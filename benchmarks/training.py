@@ -23,10 +23,11 @@ from toolkit.detectors.adapter import Target
 from toolkit.params import Params
 from toolkit.tensors import device
 from toolkit.voc import VOC_CLASSES, Tree
-from training.average_precision import Detections as Found
 from training.average_precision import Truth, evaluate
-from training.data import Detections
+from training.data import Examples
+from training.detections import Detections
 from training.engine import batches, fit
+from training.objectives import OBJECTIVES
 
 STEPS, TURNS = 10, 3
 IMAGES = 4952
@@ -40,14 +41,14 @@ def main(device: Device = "cpu") -> None:
     use(device)
     settings = params.load()
     tree = Tree("datasets/source")
-    data = Detections(tree, tree.ids("train"), settings.data.classes)
+    data = Examples(tree, tree.ids("train"), settings.data.classes)
     ours, theirs = [], []
     for turn in range(TURNS):
         ours.append(_salvoc(settings, data, turn))
         theirs.append(_reference(settings, data, turn))
     ours_s, theirs_s = float(np.median(ours)), float(np.median(theirs))
     truths, found = _drawn(IMAGES)
-    some = settings.evaluate
+    some = settings.score
     with_intervals = seconds(lambda: evaluate(truths, found, VOC_CLASSES, some.resamples, some.seed), repeats=1)
     point = seconds(lambda: pycocotools_map(truths, found, VOC_CLASSES), repeats=1)
     report(
@@ -66,18 +67,28 @@ def main(device: Device = "cpu") -> None:
     )
 
 
-def _salvoc(settings: Params, data: Detections, turn: int) -> float:
+def _salvoc(settings: Params, data: Examples, turn: int) -> float:
     """Seconds an image, from the second of STEPS steps to the last."""
     adapter = detectors.load(settings.detector, settings.data.classes)
     times: list[float] = []
     adapter.model.register_forward_pre_hook(lambda module, given: times.append(time.perf_counter()))
     solver = settings.train.model_copy(update={"steps": STEPS})
     with tempfile.TemporaryDirectory() as folder:
-        fit(adapter, data, len(data), solver, turn, Path(folder) / "state.pt", lambda step, losses: None, "salvoc")
+        fit(
+            adapter,
+            OBJECTIVES["detection"],
+            data,
+            len(data),
+            solver,
+            turn,
+            Path(folder) / "state.pt",
+            lambda step, losses: None,
+            "salvoc",
+        )
     return (times[-1] - times[1]) / (STEPS - 2) / solver.batch
 
 
-def _reference(settings: Params, data: Detections, turn: int) -> float:
+def _reference(settings: Params, data: Examples, turn: int) -> float:
     """The same of torchvision's references/detection, whose loop this follows."""
     model = detectors.load(settings.detector, settings.data.classes).model
     model.to(memory_format=torch.contiguous_format).train()
@@ -106,7 +117,7 @@ def _collate(items: list[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Tar
     return [image.float() / 255 for image, _ in items], [target for _, target in items]
 
 
-def _drawn(count: int) -> tuple[list[Truth], list[Found]]:
+def _drawn(count: int) -> tuple[list[Truth], list[Detections]]:
     """Objects at random, and detections that find most of them, beside as many that find nothing."""
     rng = np.random.default_rng(0)
     truths, found = [], []
@@ -116,7 +127,7 @@ def _drawn(count: int) -> tuple[list[Truth], list[Found]]:
         boxes, classes = np.hstack([corner, corner + size]), rng.integers(0, len(VOC_CLASSES), objects)
         truths.append(Truth(boxes, classes, rng.random(objects) < 0.1, 500, 500))
         moved = np.vstack([boxes + rng.normal(0, 8, boxes.shape), boxes[:, [1, 0, 3, 2]]])
-        found.append(Found(moved, np.tile(classes, 2), rng.random(2 * objects)))
+        found.append(Detections(moved, np.tile(classes, 2), rng.random(2 * objects)))
     return truths, found
 
 

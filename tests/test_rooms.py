@@ -1,8 +1,9 @@
 """The rooms of the house: nothing imports what stands to its right, and docs/rooms.md draws them as they are.
 
-`python -m tests.test_rooms` prints the picture anew.
+`python -m tests.test_rooms > docs/rooms.md` draws them anew.
 """
 
+import ast
 from collections import defaultdict
 from pathlib import Path
 
@@ -14,17 +15,9 @@ from toolkit import provenance
 # From left to right; the rooms of a line do not import each other.
 ORDER = [
     ["toolkit/errors", "toolkit/workers"],
-    [
-        "toolkit/params",
-        "toolkit/files",
-        "toolkit/tensors",
-        "toolkit/bootstrap",
-        "toolkit/imagenet",
-        "toolkit/places",
-        "toolkit/presets",
-    ],
-    ["toolkit/provenance", "toolkit/maps", "toolkit/voc"],
-    ["toolkit/store", "toolkit/metrics", "toolkit/mongod", "toolkit/app"],
+    ["toolkit/params", "toolkit/files", "toolkit/tensors", "toolkit/bootstrap", "toolkit/imagenet", "toolkit/places"],
+    ["toolkit/provenance", "toolkit/presets", "toolkit/maps", "toolkit/voc"],
+    ["toolkit/store", "toolkit/metrics", "toolkit/mongod", "toolkit/app"],  # up to here the ground floor
     ["toolkit/sources", "toolkit/pruning"],
     ["toolkit/attention", "toolkit/detectors"],
     ["toolkit/saliency", "toolkit/agreement"],
@@ -35,6 +28,7 @@ ORDER = [
     ["training/gaze"],
     ["commands"],
 ]
+GROUND = 4
 FLOOR = {room: number for number, rooms in enumerate(ORDER) for room in rooms}
 
 
@@ -68,12 +62,42 @@ def behind(of: str, arrows: dict[str, set[str]]) -> set[str]:
 
 def drawn() -> str:
     """The rooms as a Mermaid graph: an arrow from each to those that import it, if no longer way says so already."""
-    found = arrows()
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, others in arrows().items():
+        found[upstairs(name)] |= {upstairs(other) for other in others} - {upstairs(name)}
     lines = ["graph LR"]
-    for name in sorted(found, key=lambda name: (FLOOR[name], name)):
+    for name in sorted(found, key=lambda name: (FLOOR.get(name, 0), name)):
         below = found[name] - set().union(*(behind(other, found) for other in found[name]))
         lines += [f"    {other} --> {name}" for other in sorted(below)]
     return "\n".join(lines)
+
+
+def upstairs(name: str) -> str:
+    """The room, or the ground floor as one."""
+    return "ground" if FLOOR[name] < GROUND else name
+
+
+def page() -> str:
+    """docs/rooms.md: the picture, and of every room what its own first line says."""
+    rows = []
+    for name in FLOOR:
+        stem = ROOT / name
+        file = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+        about = (ast.get_docstring(ast.parse(file.read_text())) or "").split("\n\n")[0].replace("\n", " ")
+        rows.append(f"| `{name}` | {about} |" if upstairs(name) == name else f"| `{name}` (ground) | {about} |")
+    return f"""# The rooms
+
+Drawn from the imports by `python -m tests.test_rooms > docs/rooms.md`; a test holds it true. An arrow leads from a room to
+one that imports it, unless a longer way says so already. Nothing imports what stands to its right.
+
+```mermaid
+{drawn()}
+```
+
+| room | what it is |
+| --- | --- |
+{chr(10).join(rows)}
+"""
 
 
 def test_every_room_is_named() -> None:
@@ -86,8 +110,8 @@ def test_a_room_imports_only_what_stands_to_its_left(name: str) -> None:
 
 
 def test_the_picture_is_the_real_one() -> None:
-    assert f"```mermaid\n{drawn()}\n```" in (ROOT / "docs" / "rooms.md").read_text()
+    assert (ROOT / "docs" / "rooms.md").read_text() == page()
 
 
 if __name__ == "__main__":
-    print(drawn())
+    print(page(), end="")

@@ -81,7 +81,7 @@ def build(
     stored = {"human_attention": attention / "human", "gaze_attention": attention / "gaze", "saliency": saliency}
     for field in stored:
         (out / "fields" / field).mkdir(parents=True)
-    chosen = selection.groupby("id").agg({"selected": "any", "reason": lambda told: "; ".join(dict.fromkeys(told))})
+    chosen = selection.groupby("id").agg({"selected": "any", "reason": _each_once})
     rows = agreement.merge(chosen, how="left", on="id").sort_values("id")
     changed = [
         (name, tree, image_id)
@@ -200,6 +200,11 @@ def _heatmap(
     heatmap = maps.scale(maps.load(stored), sample.metadata.height, sample.metadata.width)
     write(out / "fields" / place.name / stored.name, png(np.rint(255 * heatmap).astype(np.uint8)))
     return fo.Heatmap(map_path=str(place / stored.name))
+
+
+def _each_once(reasons: pd.Series) -> str:
+    """The reasons of all arms, of which most have the same."""
+    return "; ".join(reasons.unique())
 
 
 def _relative(box: Sequence[float], width: int, height: int) -> list[float]:

@@ -21,6 +21,7 @@ from toolkit.tensors import arithmetic
 from toolkit.voc import VOC_CLASSES
 from training.data import as_target
 from training.engine import fit
+from training.objectives import OBJECTIVES
 
 
 class Scenes(Dataset[tuple[Tensor, Target]]):
@@ -44,7 +45,10 @@ def build(params: Params, out: Path) -> None:
         torch.manual_seed(base.seed)
         adapter = FasterRCNNLite0(len(VOC_CLASSES), params.sample.size)
         state = weights.with_suffix(".pt")
-        fit(adapter, Scenes(params), base.steps * base.batch, base, base.seed, state, lambda step, losses: None, "base")
+        fit(
+            adapter, OBJECTIVES["detection"], Scenes(params), base.steps * base.batch, base, base.seed, state,
+            lambda step, losses: None, "base",
+        )  # fmt: skip
         save_checkpoint(adapter.half(), weights, VOC_CLASSES)  # it is committed in half, and read back into float32
         state.unlink(missing_ok=True)
     write(out, weights.read_bytes())  # no link: git keeps this file, and may write to it

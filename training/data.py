@@ -13,7 +13,7 @@ from toolkit.files import read_image
 from toolkit.voc import Annotation, Tree
 
 
-class Detections(Dataset[tuple[Tensor, Target]]):
+class Examples(Dataset[tuple[Tensor, Target]]):
     """Images with their boxes, indexed by (number, flip): [3, H, W] uint8 and its target.
 
     Every annotated object is trained on, `difficult` ones too, as in the study.

@@ -19,6 +19,7 @@ from toolkit.files import replacing, seed_of
 from toolkit.params import Solver
 from toolkit.tensors import device
 from toolkit.workers import mapped
+from training.objectives import Objective
 
 View = tuple[int, bool]  # the image's index, and whether it is mirrored
 SAVE_EVERY = 50  # steps between two states to go on from
@@ -62,6 +63,7 @@ def loaded(
 
 def fit(
     adapter: Adapter,
+    objective: Objective,
     data: Dataset[tuple[Tensor, Target]],
     count: int,
     solver: Solver,
@@ -70,12 +72,12 @@ def fit(
     log: Callable[[int, dict[str, float]], None],
     title: str,
 ) -> list[dict[str, float]]:
-    """Train `adapter` in place on `data` (indexed by `View`), ending in evaluation mode; returns all losses.
+    """Train `adapter` in place towards `objective` on `data` (indexed by `View`); returns all losses.
 
-    `state` is where a killed run finds the steps already done; the randomness of a step depends on `seed` and the step
-    alone, so that it ends with the same weights. `log(step, losses)` is called for every step in order, some steps
-    later, and once more for every step that an earlier run had done. Raises `FloatingPointError` where a loss or its
-    gradient is not finite.
+    It ends in evaluation mode. `state` is where a killed run finds the steps already done; the randomness of a step
+    depends on `seed` and the step alone, so that it ends with the same weights. `log(step, losses)` is called for every
+    step in order, some steps later, and once more for every step that an earlier run had done. Raises
+    `FloatingPointError` where a loss or its gradient is not finite.
     """
     where = device()
     on_gpu = where.type == "cuda"
@@ -100,7 +102,7 @@ def fit(
         images = [image.to(where).float() / 255 for image, _ in batch]
         targets = [{name: tensor.to(where) for name, tensor in target.items()} for _, target in batch]
         with mixed_precision(adapter, where.type) if on_gpu else nullcontext():
-            losses = adapter.losses(images, targets)
+            losses = objective(adapter, images, targets)
         total = sum(losses.values(), start=torch.tensor(0.0))
         optimizer.zero_grad()
         total.backward()

@@ -13,33 +13,36 @@ from toolkit.params import Params
 from toolkit.store import Store
 from toolkit.tensors import arithmetic
 from toolkit.voc import Tree
-from training.data import Detections
+from training.data import Examples
 from training.engine import fit
+from training.objectives import objective
 
 LOGGED = 25  # points of a training curve, or up to twice as many
 
 
-def build(variant: Tree, params: Params, out: Path, logs: Path) -> None:
-    """Fine-tune on the variant: `seed-S.safetensors` for each seed into `out`, its training curves into `logs`.
+def build(arm: str, variant: Tree, params: Params, out: Path, curves: Path) -> None:
+    """Fine-tune on the variant: `seed-S.safetensors` for each seed into `out`, its training curves into `curves`.
 
-    A finished seed is stored by content; an unfinished one goes on from its last saved step.
+    A finished seed is stored by content; an unfinished one goes on from its last saved step. An arm of no steps is the
+    base detector itself.
     """
     about = json.loads((variant.root / "variant.json").read_text())
-    train, classes = params.train, params.data.classes
+    train, classes, name = params.train_of(arm), params.data.classes, params.arms[arm].objective
+    towards = objective(name)
     made_of = (about["source"], about["content"], detectors.fingerprint(params.detector, classes), arithmetic())
     for seed in train.seeds:
         settings = train.model_dump(exclude={"seeds"})
-        weights = Store("training", __name__).path("arm", made_of, settings, seed, suffix=".safetensors")
+        weights = Store("training", __name__).path("arm", made_of, name, settings, seed, suffix=".safetensors")
         history, state = weights.with_suffix(".json"), weights.with_suffix(".pt")
-        with Live(str(logs / f"seed-{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
+        with Live(str(curves / f"seed-{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
             log = partial(_log, live, max(train.steps // LOGGED, 1))
             if weights.exists():
                 for step, losses in enumerate(json.loads(history.read_text())):
                     log(step, losses)
             else:
-                data = Detections(variant, variant.ids("train"), classes)
+                data = Examples(variant, variant.ids("train"), classes)
                 adapter = detectors.load(params.detector, classes)
-                done = fit(adapter, data, len(data), train, seed, state, log, f"{about['variant']}, seed {seed}")
+                done = fit(adapter, towards, data, len(data), train, seed, state, log, f"{arm}, seed {seed}")
                 write(history, json.dumps(done))
                 save_checkpoint(adapter, weights, classes)
                 state.unlink(missing_ok=True)

@@ -96,10 +96,9 @@ def explained(heatmaps: Path, source: Tree, attention: Path, split: str) -> pd.D
 
     def row(image_id: str) -> dict[str, object]:
         heatmap = maps.load(heatmaps / f"{image_id}.png")
-        scores = (
-            agreement.against(heatmap, attention, image_id, fixations) if plain else on_cue(heatmap, source, image_id)
-        )
-        return {"id": image_id} | scores
+        if plain:
+            return {"id": image_id, **agreement.against(heatmap, attention, image_id, fixations)}
+        return {"id": image_id, **on_cue(heatmap, source, image_id)}
 
     rows = mapped(lambda: row, ids)
     return pd.DataFrame(tqdm(rows, desc=split, total=len(ids), unit="image", mininterval=1))
@@ -117,7 +116,7 @@ def truth_of(source: Tree, image_id: str, classes: Sequence[str]) -> Truth:
     )
 
 
-def on_cue(heatmap: np.ndarray, source: Tree, image_id: str) -> dict[str, object]:
+def on_cue(heatmap: np.ndarray, source: Tree, image_id: str) -> dict[str, float]:
     """The share of the most salient pixels that lie on the sample's cue, and the cue's share of the image (chance)."""
     mask = read_mask(source, image_id)
     if mask is None:

@@ -115,7 +115,7 @@ def test_the_predictor_gives_a_density_of_the_image_s_size(weights: Path, workpl
     shutil.copyfile(weights, workplace / deepgaze.WEIGHTS)
     deepgaze._model.cache_clear()
     for size in ((20, 480), (1300, 70), (9, 300)):
-        density = deepgaze.deepgaze2e(photo(*size))
+        (density,) = deepgaze.deepgaze2e([photo(*size)])
         assert density.shape == size
         assert np.isfinite(density).all()
         assert (density > 0).all()

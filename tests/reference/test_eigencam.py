@@ -80,7 +80,8 @@ def test_resnet50_is_torchvision_s_own(tmp_path: Path, monkeypatch: pytest.Monke
     torch.save(frozen, file)
     theirs = fasterrcnn_resnet50_fpn(weights=COCO).eval().to(memory_format=torch.channels_last)
     ours = detectors.load(
-        Detector(name="fasterrcnn_resnet50_fpn", weights="coco", checkpoint="none", size=800), ["dog", "unheard-of"]
+        Detector(name="fasterrcnn_resnet50_fpn", weights="coco", checkpoint="none", size=800, at_once=1),
+        ["dog", "unheard-of"],
     ).model.cpu()  # where theirs is
     image = photo(96, 128)
     for level, features in theirs.backbone(image[None]).items():
@@ -94,6 +95,6 @@ def test_resnet50_is_torchvision_s_own(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_embedded_backbone_is_the_package_s_network() -> None:
-    settings = Detector(name="fasterrcnn_lite0", weights="imagenet", checkpoint="none", size=96)
+    settings = Detector(name="fasterrcnn_lite0", weights="imagenet", checkpoint="none", size=96, at_once=1)
     adapter = detectors.load(settings, ["a"])
     assert adapter.model.backbone.body.conv_stem.weight.std() > 0.1  # trained weights, not timm's initial ones

@@ -23,8 +23,9 @@ from toolkit.tensors import arithmetic, to_tensor
 from toolkit.variants import deep_image_prior
 from toolkit.voc import Tree
 from toolkit.workers import mapped
-from training.data import Detections
+from training.data import Examples
 from training.engine import fit
+from training.objectives import OBJECTIVES
 
 pytestmark = [
     pytest.mark.skipif("avx2" not in toolkit.FLAGS, reason="the processor has no AVX2"),
@@ -66,8 +67,18 @@ def tell_what_stages_make() -> None:
             return {"scene": image, "map": heatmap, "gaze": gaze_lite0([image])[0], "filled": filled, **boxes}
 
         made = next(mapped(lambda: seen, [image]))
-        data, solver = Detections(tree, tree.ids("train"), classes), settings.train.model_copy(update={"steps": 2})
-        fit(adapter, data, len(data), solver, 1, Path(folder) / "state.pt", lambda step, losses: None, "test")
+        data, solver = Examples(tree, tree.ids("train"), classes), settings.train.model_copy(update={"steps": 2})
+        fit(
+            adapter,
+            OBJECTIVES["detection"],
+            data,
+            len(data),
+            solver,
+            1,
+            Path(folder) / "state.pt",
+            lambda step, losses: None,
+            "test",
+        )
     weights = {name: tensor.numpy() for name, tensor in adapter.model.state_dict().items()}
     for name, array in (made | weights).items():
         print(name, hashlib.sha256(array.tobytes()).hexdigest())

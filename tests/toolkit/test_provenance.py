@@ -10,19 +10,28 @@ import yaml
 from tests.conftest import ROOT
 from toolkit import provenance
 
-STAGES: dict[str, dict] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+# a stage of many is told by what it does for each
+STAGES: dict[str, dict] = {
+    name: stage.get("do", stage) for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
+}
+EVERY = ("toolkit.params", "toolkit.files", "toolkit.voc")  # what every command uses
+DISCOVERED = "toolkit.detectors"  # its modules are found by listing it, which no import tells
 
 
 def made_by(stage: str) -> tuple[str, ...]:
     """The modules behind a stage's command: what its function in the command line imports, and what that does."""
-    command = STAGES[stage]["cmd"].removeprefix("python -m toolkit ").split()[0]
+    command = STAGES[stage]["cmd"].removeprefix("python -m commands ").split()[0]
     (function,) = (
         node
-        for node in ast.parse((ROOT / "toolkit" / "cli.py").read_text()).body
+        for node in ast.parse((ROOT / "commands" / "stages.py").read_text()).body
         if isinstance(node, ast.FunctionDef) and node.name == command
     )
     named = {name for name in provenance._imports(function) if provenance._file(name)}
-    return provenance.modules(*sorted(named), "toolkit.params")  # every command reads params.yaml
+    found = provenance.modules(*sorted(named), *EVERY)
+    if DISCOVERED in found:
+        folder = ROOT.joinpath(*DISCOVERED.split("."))
+        found = provenance.modules(*found, *(f"{DISCOVERED}.{file.stem}" for file in folder.glob("[!_]*.py")))
+    return found
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -47,7 +56,7 @@ def test_imports_are_followed_wherever_they_stand() -> None:
     found = provenance.modules("toolkit.saliency")
     assert {"toolkit.saliency", "toolkit.saliency.eigencam", "toolkit.maps", "toolkit.files"} <= set(found)
     assert "toolkit.saliency.library" in found  # imported inside a function
-    assert {"toolkit.detectors.lite0", "toolkit.imagenet"} <= set(found)  # not by itself
+    assert {"toolkit.detectors.batches", "toolkit.workers"} <= set(found)  # not by itself
     assert not any(name.startswith("training") for name in found)
 
 
@@ -67,7 +76,7 @@ def test_imports_for_types_alone_are_none(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_libraries_that_compute_are_named_with_their_versions() -> None:
-    found = dict(provenance.libraries(provenance.modules("toolkit.saliency")))
+    found = dict(provenance.libraries(provenance.modules("toolkit.saliency", "toolkit.detectors.fasterrcnn_lite0")))
     assert {"torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "timm", "grad-cam"} <= set(found)
     assert not {"tqdm", "pydantic"} & set(found)
 

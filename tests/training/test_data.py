@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from toolkit.files import read_image
 from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree
-from training.data import Detections, as_target, mirrored
+from training.data import Examples, as_target, mirrored
 
 
 @given(st.lists(st.tuples(st.floats(0, 40), st.floats(0, 40), st.floats(50, 90), st.floats(50, 90)), max_size=4))
@@ -30,7 +30,7 @@ def test_a_mirrored_view_s_box_holds_the_same_pixels() -> None:
 
 
 def test_a_split_is_read_with_1_based_labels(sample: Tree) -> None:
-    data = Detections(sample, sample.ids("train"), VOC_CLASSES)
+    data = Examples(sample, sample.ids("train"), VOC_CLASSES)
     assert len(data) == 8
     image, target = data[0, False]
     assert image.shape == (3, 96, 96)

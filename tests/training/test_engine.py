@@ -17,8 +17,9 @@ from toolkit.params import Solver
 from toolkit.tensors import to_tensor
 from toolkit.voc import VOC_CLASSES, Tree
 from training import engine
-from training.data import Detections
+from training.data import Examples
 from training.engine import batches, fit, learning_rate, loaded
+from training.objectives import OBJECTIVES
 
 SOLVER = Solver(steps=6, batch=2, lr=0.05, momentum=0.9, weight_decay=0.0)
 
@@ -73,12 +74,22 @@ def trained(state: Path, stop: int | None = None) -> tuple[dict[str, Tensor], li
         if step == stop:
             raise KeyboardInterrupt
 
-    history = fit(model, Points(), 5, SOLVER, 3, state, log, "test")
+    history = fit(model, OBJECTIVES["detection"], Points(), 5, SOLVER, 3, state, log, "test")
     return model.state_dict(), history
 
 
 def run(model: nn.Module, state: Path, seed: int = 3, **solver: float) -> list[dict[str, float]]:
-    return fit(model, Points(), 5, SOLVER.model_copy(update=solver), seed, state, lambda step, losses: None, "test")
+    return fit(
+        model,
+        OBJECTIVES["detection"],
+        Points(),
+        5,
+        SOLVER.model_copy(update=solver),
+        seed,
+        state,
+        lambda step, losses: None,
+        "test",
+    )
 
 
 def saved(state: Path) -> list[dict[str, float]]:
@@ -103,7 +114,17 @@ def test_a_resumed_run_logs_every_step_once(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "state.pt", stop=3)
     steps = []
-    fit(Line(), Points(), 5, SOLVER, 3, tmp_path / "state.pt", lambda step, losses: steps.append(step), "test")
+    fit(
+        Line(),
+        OBJECTIVES["detection"],
+        Points(),
+        5,
+        SOLVER,
+        3,
+        tmp_path / "state.pt",
+        lambda step, losses: steps.append(step),
+        "test",
+    )
     assert steps == list(range(6))
 
 
@@ -229,7 +250,7 @@ def test_the_model_gets_the_batches_pixels_in_0_to_1(tmp_path: Path) -> None:
 
 
 def test_threads_that_read_ahead_give_the_same_batches_in_order(sample: Tree) -> None:
-    data, todo = Detections(sample, sample.ids("train"), VOC_CLASSES), batches(8, 9, 3, seed=0)
+    data, todo = Examples(sample, sample.ids("train"), VOC_CLASSES), batches(8, 9, 3, seed=0)
     plain, ahead = (list(loaded(data, todo, ahead)) for ahead in (False, True))
     assert [len(batch) for batch in plain] == [len(batch) for batch in ahead] == [3] * 9
     for one, other in zip(chain(*plain), chain(*ahead), strict=True):
@@ -246,8 +267,18 @@ def test_a_gpu_trains_in_mixed_precision(sample: Tree, tmp_path: Path) -> None:
         adapter.model.get_submodule(name).register_forward_hook(
             lambda module, given, made, name=name: seen.__setitem__(name, (made.device.type, made.dtype))
         )
-    data = Detections(sample, sample.ids("train"), VOC_CLASSES)
-    fit(adapter, data, len(data), SOLVER, 3, tmp_path / "state.pt", lambda step, losses: None, "test")
+    data = Examples(sample, sample.ids("train"), VOC_CLASSES)
+    fit(
+        adapter,
+        OBJECTIVES["detection"],
+        data,
+        len(data),
+        SOLVER,
+        3,
+        tmp_path / "state.pt",
+        lambda step, losses: None,
+        "test",
+    )
     assert seen == {
         "backbone.body.conv_stem": ("cuda", torch.bfloat16),
         "rpn.head.bbox_pred": ("cuda", torch.float32),

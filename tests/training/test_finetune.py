@@ -12,12 +12,14 @@ from torch import Tensor
 
 from tests.conftest import ROOT
 from toolkit import detectors, maps, variants
+from toolkit.errors import BadInput
 from toolkit.files import sha256, write
-from toolkit.params import Params
+from toolkit.params import Arm, Params
 from toolkit.voc import Tree
-from training import evaluate, finetune
-from training.data import Detections
+from training import finetune
+from training.data import Examples
 from training.engine import fit
+from training.objectives import OBJECTIVES
 
 NO_RATE = 1e-300  # nothing in float32: a step at this rate leaves every weight as it was
 
@@ -47,16 +49,16 @@ def trees(sample: Tree, params: Params, place: Path) -> dict[str, Tree]:
         coarse = np.random.default_rng(number).random((6, 6))
         write(place / "saliency" / f"{image_id}.png", maps.encode(maps.normalise(coarse)))
     selection = pd.DataFrame({"id": ids, "selected": True})
-    made = {name: Tree(place / "variants" / name) for name in ("none", "oracle")}
-    for name, tree in made.items():
-        variants.build(name, sample, place / "saliency", selection, params.aug, tree.root)
-    return made
+    trees = {name: Tree(place / "variants" / name) for name in ("none", "oracle")}
+    for name, tree in trees.items():
+        variants.build(name, name, sample, place / "saliency", selection, params.aug, tree.root)
+    return trees
 
 
 @pytest.fixture(scope="module")
 def arm(trees: dict[str, Tree], params: Params, place: Path) -> Path:
     """The arm `none`: two seeds, three steps each."""
-    finetune.build(trees["none"], params, place / "arm", place / "logs")
+    finetune.build("none", trees["none"], params, place / "arm", place / "logs")
     return place / "arm"
 
 
@@ -78,8 +80,18 @@ def test_a_seed_s_weights_and_losses_are_those_of_a_fit_from_the_base_detector(
 ) -> None:
     classes, tree = params.data.classes, trees["none"]
     adapter = detectors.load(params.detector, classes)
-    data = Detections(tree, tree.ids("train"), classes)
-    expected = fit(adapter, data, len(data), params.train, 2, place / "alone.pt", lambda step, losses: None, "alone")
+    data = Examples(tree, tree.ids("train"), classes)
+    expected = fit(
+        adapter,
+        OBJECTIVES["detection"],
+        data,
+        len(data),
+        params.train,
+        2,
+        place / "alone.pt",
+        lambda step, losses: None,
+        "alone",
+    )
     for loss in ("loss", "loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"):
         logged = curve(place / "logs", 2, loss)
         assert logged["step"].tolist() == [0, 1, 2]
@@ -97,17 +109,12 @@ def test_seeds_end_in_different_weights_and_both_have_learned(arm: Path, params:
     assert not same(second, base)
 
 
-def test_the_evaluation_gets_each_seed_s_own_weights(arm: Path, params: Params) -> None:
-    for seed, adapter in zip((1, 2), evaluate.models(arm.name, arm.parent, params), strict=True):
-        assert same(adapter.model.state_dict(), load_file(arm / f"seed-{seed}.safetensors"))
-
-
 def test_a_finished_arm_is_found_again_with_its_curves(
     arm: Path, trees: dict[str, Tree], params: Params, place: Path, tmp_path: Path
 ) -> None:
     before = weights_in(place)
     assert len(before) >= 2
-    finetune.build(trees["none"], params, tmp_path / "again", tmp_path / "logs")
+    finetune.build("none", trees["none"], params, tmp_path / "again", tmp_path / "logs")
     assert weights_in(place) == before
     for seed in (1, 2):
         name = f"seed-{seed}.safetensors"
@@ -124,19 +131,33 @@ def test_a_long_curve_is_thinned(
     arm: Path, trees: dict[str, Tree], params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finetune, "LOGGED", 1)  # of three steps
-    finetune.build(trees["none"], params, tmp_path / "again", tmp_path / "logs")
+    finetune.build("none", trees["none"], params, tmp_path / "again", tmp_path / "logs")
     assert curve(tmp_path / "logs", 1)["step"].tolist() == [0]
 
 
-def test_all_arms_start_from_the_bytes_that_base_is_evaluated_with(
+def test_all_arms_start_from_the_weights_of_the_arm_of_no_steps(
     trees: dict[str, Tree], params: Params, tmp_path: Path
 ) -> None:
     standing = params.train.model_copy(update={"seeds": [1], "steps": 1, "lr": NO_RATE})
     detector = params.detector.model_copy(update={"weights": "imagenet"})  # its heads come from no file
     without = params.model_copy(update={"train": standing, "detector": detector})
-    for name, tree in trees.items():
-        finetune.build(tree, without, tmp_path / name, tmp_path / "logs" / name)
-    started = [tmp_path / name / "seed-1.safetensors" for name in trees]
-    assert sha256(started[0]) == sha256(started[1])
-    (base,) = evaluate.models("base", tmp_path, without)
-    assert same(base.model.state_dict(), load_file(started[0]))
+    for arm, variant in (("base", "none"), ("none", "none"), ("oracle", "oracle")):
+        finetune.build(arm, trees[variant], without, tmp_path / arm, tmp_path / "logs" / arm)
+    base, none, oracle = (load_file(tmp_path / arm / "seed-1.safetensors") for arm in ("base", "none", "oracle"))
+    assert same(base, none)
+    assert same(base, oracle)
+
+
+def test_the_arm_of_no_steps_is_the_base_detector(trees: dict[str, Tree], params: Params, tmp_path: Path) -> None:
+    finetune.build("base", trees["none"], params, tmp_path / "base", tmp_path / "logs")
+    assert [path.name for path in (tmp_path / "base").iterdir()] == ["seed-1.safetensors"]
+    base = detectors.load(params.detector, params.data.classes).model.state_dict()
+    assert same(load_file(tmp_path / "base" / "seed-1.safetensors"), base)
+
+
+def test_an_unknown_objective_is_refused_with_those_there_are(
+    trees: dict[str, Tree], params: Params, tmp_path: Path
+) -> None:
+    arms = {"mine": Arm(variant="none", objective="beauty")}
+    with pytest.raises(BadInput, match="knows no objective 'beauty' -- choose one of: detection"):
+        finetune.build("mine", trees["none"], params.model_copy(update={"arms": arms}), tmp_path, tmp_path)

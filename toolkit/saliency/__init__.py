@@ -27,7 +27,7 @@ def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequenc
     images = {image_id: sha256(source.image(image_id)) for image_id in ids}
     paths = {
         image_id: store.path(made_of, arithmetic(), images[image_id], [images[other] for other in batch])
-        for image_id, batch in together(source, ids, settings.batch).items()
+        for image_id, batch in together(source, ids, detector.at_once).items()
     }
 
     def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
@@ -35,7 +35,7 @@ def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequenc
         if layer not in adapter.layers():
             mend = "use `default`, or a module of the detector that gives a grid of cells"
             raise BadInput(Problem("saliency.layer", f"{detector.name} cannot be explained at {layer!r}", mend))
-        looking = through(adapter, partial(explain, settings=settings), source, missing, ids, settings.batch)
+        looking = through(adapter, partial(explain, settings=settings), source, missing, ids, detector.at_once)
         yield from ((image_id, {".png": maps.encode(heatmap)}) for image_id, heatmap in looking)
 
     make_missing(paths, make, "saliency")

@@ -100,7 +100,7 @@ def test_where_the_detector_sees_objects_in_the_quiet_cells_these_are_the_map() 
 def test_the_stored_maps_of_scenes_are_high_on_their_objects(workplace: Path) -> None:
     """The whole chain, with the committed detector at its own size: no link may turn its map round or empty it."""
     own = params.load(ROOT / "params.yaml")
-    few = own.model_copy(update={"sample": own.sample.model_copy(update={"train": 4, "test": 1})})
+    few = own.model_copy(update={"sample": own.sample.model_copy(update={"train_scenes": 4, "test_scenes": 1})})
     source = Tree(workplace / "source")
     sources.build(few, source.root)
     saliency.build(source, own.detector, own.saliency, VOC_CLASSES, workplace / "maps")
