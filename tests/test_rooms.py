@@ -87,8 +87,8 @@ def page() -> str:
         rows.append(f"| `{name}` | {about} |" if upstairs(name) == name else f"| `{name}` (ground) | {about} |")
     return f"""# The rooms
 
-Drawn from the imports by `python -m tests.test_rooms > docs/rooms.md`; a test holds it true. An arrow leads from a room to
-one that imports it, unless a longer way says so already. Nothing imports what stands to its right.
+Drawn from the imports by `python -m tests.test_rooms > docs/rooms.md`; a test holds it true. An arrow leads from a room
+to one that imports it, unless a longer way says so already. Nothing imports what stands to its right.
 
 ```mermaid
 {drawn()}

@@ -50,7 +50,7 @@ def tell_what_stages_make() -> None:
     settings = shrunk(params.load())
     classes = settings.data.classes
     with tempfile.TemporaryDirectory() as folder:
-        sample = settings.sample.model_copy(update={"train": 2, "test": 1})
+        sample = settings.sample.model_copy(update={"train_scenes": 2, "test_scenes": 1})
         sources.build(settings.model_copy(update={"sample": sample}), Path(folder))
         tree = Tree(Path(folder))
         image = read_image(tree.image(tree.ids("test")[0]))
