@@ -64,8 +64,8 @@ def main(device: Device = "cpu", images: Count = 6, folder: Folder = None) -> No
             times["library_projection"].append(seconds(partial(get_2d_projection, there), repeats=1))
         ours, theirs = projection(activations)[0].cpu().numpy().ravel(), get_2d_projection(there)[0].ravel()
         cosines.append(abs(ours @ theirs) / np.linalg.norm(ours) / np.linalg.norm(theirs))
-    each = {name: statistics.mean(some) for name, some in times.items()}
-    decoded, made = _stage(adapter, shown, device)
+    each = {name: statistics.mean(taken) for name, taken in times.items()}
+    decoded, explained = _stage(adapter, shown, device)
     report(
         "eigencam",
         detector=f"fasterrcnn_resnet50_fpn, 800 px, {weights} weights",
@@ -81,7 +81,11 @@ def main(device: Device = "cpu", images: Count = 6, folder: Folder = None) -> No
             "ratio": rounded(each["library_projection"] / each["projection"]),
         },
         lowest_cosine=round(float(min(cosines)), 8),
-        stage={"decode_s": rounded(decoded), "maps_s": rounded(made), "ratio": rounded(each["library"] / made)},
+        stage={
+            "decode_s": rounded(decoded),
+            "maps_s": rounded(explained),
+            "ratio": rounded(each["library"] / explained),
+        },
     )
 
 

@@ -48,19 +48,21 @@ def main(device: Device = "cpu", images: Count = 4, folder: Folder = None, side:
     ways: dict[str, Fill] = {
         "salvoc": lambda work: [image for (image,) in mapped(lambda: partial(inpaint, settings=DIP), batches(work, 1))],
         "telea": lambda work: [telea(image, hole) for image, hole, _ in work],
-        "navier_stokes": lambda work: [_navier_stokes(*one) for one in work],
-        "biharmonic": lambda work: [_biharmonic(*one) for one in work],
-        "mean_colour": lambda work: [_mean_colour(*one) for one in work],
+        "navier_stokes": lambda work: [_navier_stokes(*holed) for holed in work],
+        "biharmonic": lambda work: [_biharmonic(*holed) for holed in work],
+        "mean_colour": lambda work: [_mean_colour(*holed) for holed in work],
     }
     if device == "cuda":
-        in_full: dict[str, Fill] = {"study": lambda work: [study_prior.fill(*one) for one in tqdm(work, unit="image")]}
+        in_full: dict[str, Fill] = {
+            "study": lambda work: [study_prior.fill(*each) for each in tqdm(work, unit="image")]
+        }
         found = {"full": _scores(in_full | ways, full)}
         ratio = found["full"]["study"]["seconds"] / found["full"]["salvoc"]["seconds"]
         report("inpainting", images=len(shown), speed_ratio=rounded(ratio), **found)
         return
-    one = Holed(full[0], most_salient_parts(full[:1])[0], SEED)
-    study_s = _seconds_a_step(one) * study_prior.ITERATIONS
-    in_full = {"study": lambda work: [study_prior.fill(*one, side=side) for one in tqdm(work, unit="image")]}
+    first = Holed(full[0], most_salient_parts(full[:1])[0], SEED)
+    study_s = _seconds_a_step(first) * study_prior.ITERATIONS
+    in_full = {"study": lambda work: [study_prior.fill(*each, side=side) for each in tqdm(work, unit="image")]}
     found = {"full": _scores(ways, full), "small": _scores(in_full | ways, small)}
     report(
         "inpainting",
@@ -98,11 +100,11 @@ def _quality(filled: np.ndarray, image: np.ndarray, hole: np.ndarray) -> tuple[f
     return float(10 * np.log10(255**2 / max(error, 1e-9))), float(similar[hole].mean())
 
 
-def _seconds_a_step(one: Holed) -> float:
+def _seconds_a_step(holed: Holed) -> float:
     """Of the study's procedure at full size, on every core."""
-    study_prior.fill(*one, iterations=1)
+    study_prior.fill(*holed, iterations=1)
     start = time.perf_counter()
-    study_prior.fill(*one, iterations=TIMED)
+    study_prior.fill(*holed, iterations=TIMED)
     return (time.perf_counter() - start) / TIMED
 
 

@@ -38,7 +38,7 @@ def main(device: Device = "cpu") -> None:
     small = detectors.load(settings.detector, settings.data.classes)
     large, _ = detector()
     image = to_tensor(np.ascontiguousarray(photo[:256, :256])).to(device)
-    shown = to_tensor(photo).to(device)
+    whole = to_tensor(photo).to(device)
     target = {"boxes": torch.tensor([[9.0, 9, 99, 99]], device=device), "labels": torch.tensor([1], device=device)}
 
     def train(adapter: Adapter, image: Tensor) -> None:
@@ -70,16 +70,16 @@ def main(device: Device = "cpu") -> None:
         (hole,) = most_salient_parts([photo])
         found["attention, gaze_lite0"] = measured(partial(attention.load("gaze_lite0"), [photo]))
         found["inpainting, fast"] = measured(partial(deep_image_prior.fill, photo, hole, 1))
-    for name, adapter, one in (
+    for name, adapter, shown in (
         ("fasterrcnn_lite0 at 256 px", small, image),
-        ("fasterrcnn_resnet50_fpn at 800 px", large, shown),
+        ("fasterrcnn_resnet50_fpn at 800 px", large, whole),
     ):
         weights = {"weights_mb": rounded(sum(p.numel() for p in adapter.parameters()) * 4 / 1e6)}
-        found[f"saliency, {name}"] = measured(partial(explain, adapter, [one], SETTINGS)) | weights
-        found[f"evaluate, {name}"] = measured(partial(evaluate, adapter, one)) | weights
+        found[f"saliency, {name}"] = measured(partial(explain, adapter, [shown], SETTINGS)) | weights
+        found[f"evaluate, {name}"] = measured(partial(evaluate, adapter, shown)) | weights
         # Not counted: the counter takes a depthwise convolution's backward pass for a full one's.
         three_passes = 3 * found[f"evaluate, {name}"]["gflop"] * 1e9
-        found[f"finetune, {name}"] = measured(partial(train, adapter, one), three_passes) | weights
+        found[f"finetune, {name}"] = measured(partial(train, adapter, shown), three_passes) | weights
     machine = {"gflops": rounded(flops / 1e9), "memory_gb_s": rounded(copied / 1e9)}
     report("limits", threads=1, machine=machine, stages=found)
 

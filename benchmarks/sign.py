@@ -43,10 +43,10 @@ def main() -> None:
             {
                 "images": len(differ),
                 "raw_sign_differs": round(float(np.mean(differ)), 4),
-                "human_iou": {name: round(float(np.mean(some)), 4) for name, some in scores.items()},
+                "human_iou": {name: round(float(np.mean(found)), 4) for name, found in scores.items()},
                 "selected": {
-                    name: round(float((np.array(some) < settings.aug.threshold).mean()), 4)
-                    for name, some in scores.items()
+                    name: round(float((np.array(found) < settings.aug.threshold).mean()), 4)
+                    for name, found in scores.items()
                 },
             }
         )

@@ -56,7 +56,7 @@ def main(
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             found[size] = _sweep(Path(folder), size, SIZES.get(size, "telea"))
-    peaks = {size: one["peak_mib"] for size, one in found.items()}
+    peaks = {size: swept["peak_mib"] for size, swept in found.items()}
     report("sweep", peak_memory_ratio=rounded(peaks[max(sizes)] / peaks[min(sizes)]), sizes=found)
 
 

@@ -48,8 +48,8 @@ def main(device: Device = "cpu") -> None:
         theirs.append(_reference(settings, data, turn))
     ours_s, theirs_s = float(np.median(ours)), float(np.median(theirs))
     truths, found = _drawn(IMAGES)
-    some = settings.score
-    with_intervals = seconds(lambda: evaluate(truths, found, VOC_CLASSES, some.resamples, some.seed), repeats=1)
+    resamples, seed = settings.score.resamples, settings.score.seed
+    with_intervals = seconds(lambda: evaluate(truths, found, VOC_CLASSES, resamples, seed), repeats=1)
     point = seconds(lambda: pycocotools_map(truths, found, VOC_CLASSES), repeats=1)
     report(
         "training",
@@ -59,10 +59,10 @@ def main(device: Device = "cpu") -> None:
         ratio=rounded(theirs_s / ours_s),
         evaluation={
             "images": IMAGES,
-            "resamples": some.resamples,
+            "resamples": resamples,
             "salvoc_s": rounded(with_intervals),
             "pycocotools_s": rounded(point),
-            "ratio_a_resample": rounded(point * some.resamples / with_intervals),
+            "ratio_a_resample": rounded(point * resamples / with_intervals),
         },
     )
 

@@ -78,6 +78,8 @@ def _git() -> Finding:
 
 
 def _params() -> Finding:
+    from toolkit import detectors
+
     try:
         settings = params.load()
         names_are_known(settings)
@@ -86,7 +88,8 @@ def _params() -> Finding:
     weights, checkpoint = settings.detector.weights, Path(settings.detector.checkpoint)
     if weights == "checkpoint" and not checkpoint.exists():
         return Finding("detector", f"{checkpoint} is missing", "`dvc pull` or `dvc repro base`", fine=False)
-    return Finding("params.yaml", f"fine; source {settings.data.source}, detector {settings.detector.name}, {weights}")
+    detector = f"{settings.detector.name} ({detectors.find(settings.detector.name).licence})"
+    return Finding("params.yaml", f"fine; source {settings.data.source}, {weights} of detector {detector}")
 
 
 def names_are_known(settings: Params) -> None:

@@ -57,7 +57,7 @@ def libraries(read: tuple[str, ...]) -> list[tuple[str, str]]:
     tops = {imported.partition(".")[0] for name in read for imported in _imports(_tree(name))}
     foreign = tops - {*PACKAGES, *sys.stdlib_module_names, *NOT_COMPUTING}
     installed = _distributions()
-    return sorted({(one, version(one)) for top in foreign for one in installed.get(top, [])})
+    return sorted({(found, version(found)) for top in foreign for found in installed.get(top, [])})
 
 
 def path(module: str) -> Path:

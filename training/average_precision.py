@@ -202,13 +202,13 @@ def _area(ranking: Ranking, weights: np.ndarray, passed: Callable[[np.ndarray], 
     found: recall stands still elsewhere, and precision falls.
     """
     drawn = weights[:, ranking.image]
-    made = drawn.cumsum(axis=1)
+    so_far = drawn.cumsum(axis=1)
     objects = weights @ ranking.objects
     areas = np.zeros((len(ranking.hit), len(weights)))
     for area, hit in zip(areas, ranking.hit, strict=True):
         at = np.flatnonzero(hit)
         right = drawn[:, at].cumsum(axis=1)
-        precision = right / np.maximum(made[:, at], 1)
+        precision = right / np.maximum(so_far[:, at], 1)
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         share = passed(right / np.maximum(objects, 1)[:, None])
         area[:] = (envelope * np.diff(share, axis=1, prepend=0)).sum(axis=1)

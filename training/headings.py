@@ -14,20 +14,21 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's title, whether more of it is better, and whether it is among the pictured scores."""
+    """A column's title, whether more of it is better, whether it is among the pictured scores, and its unit."""
 
     title: str
     higher_is_better: bool
     pictured: bool = False
+    unit: str = ""
 
     def __str__(self) -> str:
-        return f"{self.title} {'↑' if self.higher_is_better else '↓'}"
+        return f"{self.title} {'↑' if self.higher_is_better else '↓'} {self.unit}".rstrip()
 
 
 def headings() -> dict[str, Heading]:
     """The scores that reports show, in their order (not `cue.gain` and `cue.harm`, of which reliance is the sum)."""
     agreement = {
-        f"{truth}.{name}": Heading(f"{metric.heading} {truth}", metric.higher_is_better, pictured=name == "iou")
+        f"{truth}.{name}": Heading(f"{metric.heading} {truth}", metric.higher_is_better, name == "iou", metric.unit)
         for truth in TRUTHS
         for name, metric in METRICS.items()
     }

@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import Environment
 
 from toolkit import places
+from toolkit.attention import PREDICTORS
 from toolkit.bootstrap import permutation_test
 from toolkit.files import write
 from toolkit.metrics import BASELINES
@@ -86,7 +87,7 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     seeds = int(results["seeds"].max())
     known = json.loads((root / places.METRICS / f"{next(iter(params.arms))}.json").read_text())["baseline"]
     shown = tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
-    about = [*told(selection), *notes(seeds)]
+    about = [*told(selection), *notes(seeds, params.attention.predictor)]
     text = markdown(shown, about)
     write(out / "results.md", text)
     write(out / "report.html", html(shown, about))
@@ -111,11 +112,12 @@ def tables(
     return shown
 
 
-def notes(seeds: int) -> list[str]:
-    """How to read the tables of arms with so many seeds each, a paragraph each."""
+def notes(seeds: int, predictor: str) -> list[str]:
+    """How to read the tables of arms with so many seeds each, and who guesses where people look; a paragraph each."""
     baselines = "; ".join(f"{name}: {about}" for name, about in BASELINES.items())
     last = f"The last rows of agreement take no detector. {baselines}."
-    return [SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED, DIFFERENCES, ROWS, last]
+    gaze = f"The gaze predictor is `{predictor}`: {PREDICTORS[predictor].about}."
+    return [SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED, DIFFERENCES, ROWS, last, gaze]
 
 
 def first_seed(path: Path) -> pd.DataFrame:

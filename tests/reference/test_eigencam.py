@@ -73,10 +73,10 @@ def test_resnet50_is_torchvision_s_own(tmp_path: Path, monkeypatch: pytest.Monke
     """Both load one file where torchvision keeps its downloads; it holds random weights, laid out as the real ones."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     torch.manual_seed(0)
-    some = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    fresh = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
     file = tmp_path / "hub" / "checkpoints" / Path(COCO.url).name
     file.parent.mkdir(parents=True)
-    frozen = {name: tensor for name, tensor in some.state_dict().items() if "num_batches" not in name}
+    frozen = {name: tensor for name, tensor in fresh.state_dict().items() if "num_batches" not in name}
     torch.save(frozen, file)
     theirs = fasterrcnn_resnet50_fpn(weights=COCO).eval().to(memory_format=torch.channels_last)
     ours = detectors.load(

@@ -36,10 +36,10 @@ pytestmark = [
 def tell_what_computes() -> None:
     """Print what each library chose."""
     simd = np._core._multiarray_umath.__cpu_features__
-    blas = [one for one in threadpool_info() if one["user_api"] == "blas"]
+    blas = [single for single in threadpool_info() if single["user_api"] == "blas"]
     print("torch:", torch.backends.cpu.get_cpu_capability())
     print("numpy:", [name for name, has in simd.items() if has and "AVX512" in name])
-    print("OpenBLAS:", {(one["architecture"], one["num_threads"]) for one in blas})
+    print("OpenBLAS:", {(single["architecture"], single["num_threads"]) for single in blas})
     with torch.backends.mkldnn.verbose(1), torch.backends.mkl.verbose(1):
         torch.conv2d(torch.ones(2, 32, 16, 16), torch.ones(32, 32, 3, 3))
         torch.ones(64, 64) @ torch.ones(64, 64)
@@ -66,7 +66,7 @@ def tell_what_stages_make() -> None:
             boxes = {name: tensor.numpy() for name, tensor in look.found[0].items()}
             return {"scene": image, "map": heatmap, "gaze": gaze_lite0([image])[0], "filled": filled, **boxes}
 
-        made = next(mapped(lambda: seen, [image]))
+        told_of = next(mapped(lambda: seen, [image]))
         data, solver = Examples(tree, tree.ids("train"), classes), settings.train.model_copy(update={"steps": 2})
         fit(
             adapter,
@@ -80,7 +80,7 @@ def tell_what_stages_make() -> None:
             "test",
         )
     weights = {name: tensor.numpy() for name, tensor in adapter.model.state_dict().items()}
-    for name, array in (made | weights).items():
+    for name, array in (told_of | weights).items():
         print(name, hashlib.sha256(array.tobytes()).hexdigest())
 
 
@@ -118,8 +118,8 @@ def test_what_another_arithmetic_made_has_another_key(monkeypatch: pytest.Monkey
 
 @pytest.mark.skipif(shutil.which("taskset") is None or (os.cpu_count() or 1) < 2, reason="needs two cores to leave one")
 def test_stages_make_the_same_bytes_on_any_number_of_cores() -> None:
-    one = str(min(os.sched_getaffinity(0)))
-    assert told(tell_what_stages_make, "taskset", "-c", one) == told(tell_what_stages_make)
+    single = str(min(os.sched_getaffinity(0)))
+    assert told(tell_what_stages_make, "taskset", "-c", single) == told(tell_what_stages_make)
 
 
 @pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="needs qemu-user, which emulates other processors")

@@ -116,10 +116,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
     """A repository with an export, moved after it was made: what a clone is."""
-    made = tmp_path_factory.mktemp("made") / "repository"
-    make(made)
-    export(made)
-    return made.rename(tmp_path_factory.mktemp("moved") / "clone")
+    repository = tmp_path_factory.mktemp("made") / "repository"
+    make(repository)
+    export(repository)
+    return repository.rename(tmp_path_factory.mktemp("moved") / "clone")
 
 
 @pytest.fixture(scope="module")

@@ -45,16 +45,16 @@ def forget() -> None:
 
 
 def test_store_makes_once(store: Store) -> None:
-    made: list[str] = []
+    calls: list[str] = []
 
     def make() -> bytes:
-        made.append("x")
+        calls.append("x")
         return b"x"
 
     first, second = store.get("k", make=make), Store("dip", MAKER).get("k", make=make)
     assert first == second
     assert first.read_bytes() == b"x"
-    assert made == ["x"]
+    assert calls == ["x"]
 
 
 def test_store_keeps_nothing_of_a_failed_make(store: Store) -> None:

@@ -49,11 +49,11 @@ def scenes(seed: int, images: int, grid: bool = False) -> tuple[list[Truth], lis
     random = np.random.default_rng(seed)
     truths, detections = [], []
     for _ in range(images):
-        count, made = int(random.integers(0, 6)), int(random.integers(0, 10))
+        count, guesses = int(random.integers(0, 6)), int(random.integers(0, 10))
         corner = random.uniform(0, 70, (count, 2))
         boxes = np.hstack([corner, corner + random.uniform(8, 30, (count, 2))])
         classes = random.integers(0, len(CLASSES), count)
-        source = random.integers(0, count, made if count else 0)
+        source = random.integers(0, count, guesses if count else 0)
         near = boxes[source] + random.normal(0, 2, (len(source), 4))
         guess = np.where(random.random(len(source)) < 0.8, classes[source], random.integers(0, 3, len(source)))
         scores = random.random(len(source))
@@ -211,7 +211,7 @@ def test_scores_lie_in_0_to_1_or_are_undefined(seed: int, images: int, grid: boo
 @given(st.integers(0, 2**32), st.integers(1, 8), st.booleans())
 def test_only_the_order_of_scores_matters(seed: int, images: int, grid: bool) -> None:
     truths, detections = scenes(seed, images, grid)
-    other = [replace(some, scores=np.exp(3 * some.scores) - 40) for some in detections]
+    other = [replace(given, scores=np.exp(3 * given.scores) - 40) for given in detections]
     assert values(score(truths, other)) == pytest.approx(values(score(truths, detections)), nan_ok=True)
 
 

@@ -72,11 +72,11 @@ def test_two_seeds_and_no_other_doubt_are_students_t_with_one_degree_of_freedom(
 
 def test_one_seed_has_the_bootstraps_interval_and_no_spread() -> None:
     samples = np.random.default_rng(0).permutation(1001) / 1000
-    one = score([0.4], [list(samples)], images=81)
-    assert comparison.interval(one) == pytest.approx((0.025, 0.975))
-    assert np.isnan(one.spread)
-    assert comparison.error(one) == pytest.approx((samples.std(), 80))
-    assert comparison.detectable(one) == pytest.approx((1.9901 + 0.8461) * samples.std(), abs=1e-4)
+    single = score([0.4], [list(samples)], images=81)
+    assert comparison.interval(single) == pytest.approx((0.025, 0.975))
+    assert np.isnan(single.spread)
+    assert comparison.error(single) == pytest.approx((samples.std(), 80))
+    assert comparison.detectable(single) == pytest.approx((1.9901 + 0.8461) * samples.std(), abs=1e-4)
 
 
 def test_a_difference_is_one_of_the_same_seed_and_images() -> None:
@@ -114,23 +114,23 @@ def test_a_resample_without_a_value_is_left_out() -> None:
     ids=["seeds dominate", "images dominate", "both count"],
 )
 def test_the_interval_covers_the_true_difference_95_per_cent_of_the_time(doubt: tuple[float, float, float]) -> None:
-    assert covered(comparison.interval(one) for one in simulated(*doubt)) == pytest.approx(0.95, abs=0.02)
+    assert covered(comparison.interval(single) for single in simulated(*doubt)) == pytest.approx(0.95, abs=0.02)
 
 
 def test_the_interval_is_too_wide_rather_than_too_narrow_where_each_seed_has_its_own_images() -> None:
-    assert covered(comparison.interval(one) for one in simulated(0, 0, 1)) > 0.95
+    assert covered(comparison.interval(single) for single in simulated(0, 0, 1)) > 0.95
 
 
 def test_resampling_three_seeds_or_none_is_not_enough_where_seeds_dominate() -> None:
-    assert covered(resampled_seeds(one) for one in simulated(1, 0.1, 0.1)) < 0.8
-    assert covered(resampled_images(one) for one in simulated(1, 0.1, 0.1)) < 0.1
+    assert covered(resampled_seeds(single) for single in simulated(1, 0.1, 0.1)) < 0.8
+    assert covered(resampled_images(single) for single in simulated(1, 0.1, 0.1)) < 0.1
 
 
 @pytest.mark.parametrize(("doubt", "seeds"), [((1, 0.1, 0.1), SEEDS), ((0, 1, 0.1), SEEDS), ((0, 1, 0), 1)])
 def test_the_detectable_difference_is_found_8_times_of_10(doubt: tuple[float, float, float], seeds: int) -> None:
-    size = np.sqrt(np.mean([comparison.detectable(one) ** 2 for one in simulated(*doubt, seeds)]))
+    size = np.sqrt(np.mean([comparison.detectable(single) ** 2 for single in simulated(*doubt, seeds)]))
     true = score([size], [[size]])
-    found = [comparison.p_value(one - true) < 0.05 for one in simulated(*doubt, seeds)]
+    found = [comparison.p_value(single - true) < 0.05 for single in simulated(*doubt, seeds)]
     assert np.mean(found) == pytest.approx(0.8, abs=0.05)
 
 
@@ -168,10 +168,10 @@ def test_scores_come_back_from_the_file_as_they_were(tmp_path: Path) -> None:
     assert table["a.x"].tolist() == pytest.approx([1, 0, np.nan, 3, 2, 4], nan_ok=True)
     table.to_parquet(tmp_path / "scores.parquet")
     back = comparison.loaded(pd.read_parquet(tmp_path / "scores.parquet"), {"a.x": 11, "b.y": 7})
-    for name, one in scores.items():
-        assert np.array_equal(back[name].values, one.values)
-        assert np.array_equal(back[name].samples, one.samples, equal_nan=True)
-        assert back[name].images == one.images
+    for name, single in scores.items():
+        assert np.array_equal(back[name].values, single.values)
+        assert np.array_equal(back[name].samples, single.samples, equal_nan=True)
+        assert back[name].images == single.images
 
 
 def test_where_nothing_varies_no_difference_is_said_to_show() -> None:

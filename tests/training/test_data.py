@@ -12,8 +12,8 @@ from training.data import Examples, as_target, mirrored
 
 @given(st.lists(st.tuples(st.floats(0, 40), st.floats(0, 40), st.floats(50, 90), st.floats(50, 90)), max_size=4))
 def test_mirroring_twice_is_the_identity(boxes: list[tuple[float, ...]]) -> None:
-    some = np.array(boxes, np.float32).reshape(-1, 4)
-    assert np.allclose(mirrored(mirrored(some, 100), 100), some, atol=1e-4)
+    corners = np.array(boxes, np.float32).reshape(-1, 4)
+    assert np.allclose(mirrored(mirrored(corners, 100), 100), corners, atol=1e-4)
 
 
 def test_a_mirrored_view_s_box_holds_the_same_pixels() -> None:

@@ -115,4 +115,4 @@ def test_no_image_is_looked_at_twice(
 
     monkeypatch.setattr(detectors, "load", fail)
     again = predicted(arm, sample, params, workplace / "again")
-    assert all(one.equals(other) for one, other in zip(first, again, strict=True))
+    assert all(table.equals(other) for table, other in zip(first, again, strict=True))

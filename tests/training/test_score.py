@@ -95,8 +95,11 @@ def test_without_a_cue_nothing_is_said_of_one(settings: Params) -> None:
 
 def test_scores_are_written_with_six_places_and_the_ends_of_their_intervals() -> None:
     samples = np.linspace(0, 1, 1001)
-    one, two = Score(np.array([1 / 3]), samples[None], 9), Score(np.array([0.0, 2.0]), np.array([[0, 0], [2, 2]]), 9)
-    assert nested({"human.iou": one, "human.cc": two, "cue.gain": one}) == {
+    single, several = (
+        Score(np.array([1 / 3]), samples[None], 9),
+        Score(np.array([0.0, 2.0]), np.array([[0, 0], [2, 2]]), 9),
+    )
+    assert nested({"human.iou": single, "human.cc": several, "cue.gain": single}) == {
         "human": {"iou": 0.333333, "iou_lo": 0.025, "iou_hi": 0.975, "cc": 1, "cc_lo": -11.706205, "cc_hi": 13.706205},
         "cue": {"gain": 0.333333, "gain_lo": 0.025, "gain_hi": 0.975},
     }

@@ -31,7 +31,9 @@ def mixed_precision(adapter: Adapter, device_type: str) -> Iterator[None]:
 def _in_bfloat16(forward: Callable[[Features], Features], device_type: str) -> Callable[[Features], Features]:
     def run(given: Features) -> Features:
         with torch.autocast(device_type, torch.bfloat16):
-            made = forward(given)
-        return {name: one.float() for name, one in made.items()} if isinstance(made, dict) else made.float()
+            features = forward(given)
+        if isinstance(features, dict):
+            return {name: level.float() for name, level in features.items()}
+        return features.float()
 
     return run

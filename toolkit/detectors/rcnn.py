@@ -105,16 +105,16 @@ class RCNN(Adapter):
         chosen = zip(*heads.postprocess_detections(logits, changes, proposals, shapes), strict=True)
         found = [{"boxes": boxes, "labels": labels, "scores": scores} for boxes, scores, labels in chosen]
         found = self.model.transform.postprocess(found, shapes, [size] * len(shapes))
-        counts = [len(some) for some in proposals]
+        counts = [len(proposed) for proposed in proposals]
         considered = heads.box_coder.decode(changes, proposals)[:, 1:].split(counts)  # the first is background's
         sure = log_odds(logits)[:, 1:].split(counts)
         boxes = [
-            resize_boxes(clip_boxes_to_image(some, shape).flatten(0, 1), shape, size).view_as(some)
-            for some, shape in zip(considered, shapes, strict=True)
+            resize_boxes(clip_boxes_to_image(decoded, shape).flatten(0, 1), shape, size).view_as(decoded)
+            for decoded, shape in zip(considered, shapes, strict=True)
         ]
         return found, list(map(Candidates, boxes, sure))
 
 
-def _apart(one: Tensor, other: Tensor) -> float:
+def _apart(grid: Tensor, other: Tensor) -> float:
     """How far apart two grids' sizes are."""
-    return abs(math.log(one.shape[-1] / other.shape[-1]))
+    return abs(math.log(grid.shape[-1] / other.shape[-1]))

@@ -32,16 +32,16 @@ def build(
     ids, problems = check(tree, splits, classes)
     if problems and (on_error == "stop" or not all(ids.values())):
         raise BadInput(problems)
-    made = Tree(out)
+    target = Tree(out)
     attention = 0
     for image_id in tqdm([image_id for split in ids.values() for image_id in split], "copy", unit=" images"):
-        copy(tree.image(image_id), made.image(image_id))
-        copy(tree.annotation(image_id), made.annotation(image_id))
+        copy(tree.image(image_id), target.image(image_id))
+        copy(tree.annotation(image_id), target.annotation(image_id))
         if maps.known(tree.attention(image_id)):
-            copy(tree.attention(image_id), made.attention(image_id))
+            copy(tree.attention(image_id), target.attention(image_id))
             attention += 1
     for name, split in ids.items():
-        write_ids(made.split(name), split)
+        write_ids(target.split(name), split)
     counts = {name: len(split) for name, split in ids.items()}
     skipped = [{"file": problem.file, "fault": problem.fault} for problem in problems]
     return {"images": sum(counts.values()), **counts, "attention": attention, "skipped": skipped}

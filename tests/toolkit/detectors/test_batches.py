@@ -22,11 +22,11 @@ MODEL = nn.Identity()
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     """Eleven images, each grey in a tone of its own, of two sizes."""
-    made = Tree(tmp_path)
+    drawn = Tree(tmp_path)
     for tone, image_id in enumerate(IDS):
-        write(made.image(image_id), png(np.full((20, 32 if image_id in WIDE else 24, 3), tone, np.uint8)))
-    voc.write_ids(made.split("train"), IDS)
-    return made
+        write(drawn.image(image_id), png(np.full((20, 32 if image_id in WIDE else 24, 3), tone, np.uint8)))
+    voc.write_ids(drawn.split("train"), IDS)
+    return drawn
 
 
 def company(model: nn.Module, images: Sequence[Tensor]) -> list[list[str]]:
@@ -79,5 +79,5 @@ def test_an_error_reaches_the_caller_and_ends_the_work(tree: Tree) -> None:
 
 @pytest.mark.skipif(device().type == "cuda", reason="a GPU takes batches")
 def test_a_cpu_takes_images_one_by_one_and_in_order(tree: Tree) -> None:
-    some = ["09", "02", "04"]
-    assert list(through(MODEL, company, tree, some, IDS, 3)) == [(image_id, [image_id]) for image_id in some]
+    asked = ["09", "02", "04"]
+    assert list(through(MODEL, company, tree, asked, IDS, 3)) == [(image_id, [image_id]) for image_id in asked]

@@ -63,5 +63,5 @@ def test_an_object_that_no_candidate_meets_is_not_believed_at_all() -> None:
 def test_no_candidates_and_no_objects_are_no_error() -> None:
     none = Candidates(torch.zeros(0, 2, 4), torch.zeros(0, 2))
     assert best_log_odds(none, boxes((0, 0, 10, 10)), torch.tensor([1])).tolist() == [-math.inf]
-    some = shared(boxes((0, 0, 9, 9)), [[1.0]])
-    assert best_log_odds(some, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)).tolist() == []
+    considered = shared(boxes((0, 0, 9, 9)), [[1.0]])
+    assert best_log_odds(considered, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)).tolist() == []

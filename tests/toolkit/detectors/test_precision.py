@@ -74,7 +74,7 @@ def dtypes(adapter: RCNN, names: list[str]) -> dict[str, torch.dtype]:
     seen: dict[str, torch.dtype] = {}
     for name in names:
         adapter.model.get_submodule(name).register_forward_hook(
-            lambda module, given, made, name=name: seen.__setitem__(name, made.dtype)
+            lambda module, given, output, name=name: seen.__setitem__(name, output.dtype)
         )
     return seen
 

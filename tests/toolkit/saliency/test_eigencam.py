@@ -51,8 +51,8 @@ def photos(count: int, height: int = 96, width: int = 96) -> list[Tensor]:
 @pytest.mark.parametrize(("channels", "cells"), [(5, (8, 8)), (100, (4, 6))])
 def test_the_projection_is_the_first_principal_component_s(channels: int, cells: tuple[int, int]) -> None:
     activations = torch.randn(3, channels, *cells, generator=torch.Generator().manual_seed(0))
-    for found, one in zip(projection(activations), activations, strict=True):
-        flat = one.flatten(1).T.double().numpy()
+    for found, single in zip(projection(activations), activations, strict=True):
+        flat = single.flatten(1).T.double().numpy()
         flat = flat - flat.mean(axis=0)
         _, _, directions = np.linalg.svd(flat, full_matrices=False)
         expected = (flat @ directions[0]).reshape(cells)
@@ -108,7 +108,7 @@ def test_the_stored_maps_of_scenes_are_high_on_their_objects(workplace: Path) ->
         known = voc.read(source.annotation(image_id))
         heatmap = maps.scale(maps.load(workplace / "maps" / f"{image_id}.png"), known.height, known.width)
         boxed = np.zeros(heatmap.shape, bool)
-        for x0, y0, x1, y1 in (np.array(one.box).astype(int) for one in known.objects):
+        for x0, y0, x1, y1 in (np.array(single.box).astype(int) for single in known.objects):
             boxed[y0:y1, x0:x1] = True
         assert heatmap[boxed].mean() > 2 * heatmap[~boxed].mean()
         assert heatmap[boxed].mean() > 0.2
@@ -118,8 +118,8 @@ def test_the_stored_maps_of_scenes_are_high_on_their_objects(workplace: Path) ->
 def test_a_batch_gives_what_each_image_gives_alone(adapter: Adapter, settings: Params, size: tuple[int, int]) -> None:
     images = photos(5, *size)
     alone = [explain(adapter, [image], settings.saliency)[0] for image in images]
-    for one, other in zip(alone, explain(adapter, images, settings.saliency), strict=True):
-        assert np.abs(one - other).max() < 1e-3  # but for rounding
+    for single, other in zip(alone, explain(adapter, images, settings.saliency), strict=True):
+        assert np.abs(single - other).max() < 1e-3  # but for rounding
 
 
 @pytest.mark.parametrize("size", [(96, 96), (96, 131)])
@@ -206,9 +206,9 @@ def test_no_stored_map_depends_on_batch_size_or_threads(
 def test_a_gpu_s_batches_give_the_maps_of_single_images(adapter: Adapter, sample: Tree, settings: Params) -> None:
     """The way of the GPU, walked on what there is."""
     ids = sample.all_ids()
-    made = dict(_in_batches(adapter, partial(explain, settings=settings.saliency), sample, ids, ids, 5))
-    assert sorted(made) == ids
-    for image_id, heatmap in made.items():
+    batched = dict(_in_batches(adapter, partial(explain, settings=settings.saliency), sample, ids, ids, 5))
+    assert sorted(batched) == ids
+    for image_id, heatmap in batched.items():
         image = to_tensor(read_image(sample.image(image_id))).to(device())
         (alone,) = explain(adapter, [image], settings.saliency)
         assert np.abs(heatmap - alone).max() < 1e-3  # but for rounding

@@ -7,51 +7,14 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
+from tests.toolkit.sources.conftest import CLASSES, GOOD, JPEG, PIXELS, SPLITS, faults, files, only_fault
 from toolkit.errors import BadInput
 from toolkit.files import png, sha256, write
 from toolkit.sources.folder import MAX_XML, build, check
-from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree, render, write_ids
-
-real = pytest.mark.skipif("SALVOC_REAL" not in os.environ, reason="SALVOC_REAL does not name the real data's folder")
-
-SPLITS = {"train": "train", "test": "val"}
-CLASSES = ("cat", "dog")
-GOOD = Annotation("a.jpg", 60, 40, (Object("dog", (0.0, 0.0, 60.0, 40.0)), Object("cat", (1.5, 2.0, 3.0, 4.0))))
-PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-JPEG = cv2.imencode(".jpg", PIXELS)[1].tobytes()
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    """Six good images of 60 x 40, `a` to `d` in train, `e` and `f` in val; `a` with known attention."""
-    tree = Tree(tmp_path / "users")
-    for image_id in "abcdef":
-        write(tree.image(image_id), JPEG)
-        write(tree.annotation(image_id), render(GOOD))
-    write(tree.attention("a"), png(PIXELS[..., 0]))
-    write_ids(tree.split("train"), "abcd")
-    write_ids(tree.split("val"), "ef")
-    return tree
-
-
-def faults(tree: Tree) -> list[tuple[str, str]]:
-    """Every problem's file, relative to the tree, and fault."""
-    _, problems = check(tree, SPLITS, CLASSES)
-    assert all(problem.mend for problem in problems)
-    return [(os.path.relpath(problem.file, tree.root), problem.fault) for problem in problems]
-
-
-def only_fault(tree: Tree) -> tuple[str, str]:
-    (fault,) = faults(tree)
-    return fault
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+from toolkit.voc import VOC_CLASSES, Object, Tree, render, write_ids
 
 
 def test_a_good_tree_has_no_problems(tree: Tree) -> None:
@@ -61,16 +24,16 @@ def test_a_good_tree_has_no_problems(tree: Tree) -> None:
 def test_a_good_tree_is_copied_whole(tree: Tree, tmp_path: Path) -> None:
     summary = build(tree, SPLITS, CLASSES, "stop", tmp_path / "out")
     assert summary == {"images": 6, "train": 4, "test": 2, "attention": 1, "skipped": []}
-    made = Tree(tmp_path / "out")
-    assert made.splits() == {"train": list("abcd"), "test": list("ef")}
-    assert files(made.root) == sorted(
+    copied = Tree(tmp_path / "out")
+    assert copied.splits() == {"train": list("abcd"), "test": list("ef")}
+    assert files(copied.root) == sorted(
         [f"JPEGImages/{image_id}.jpg" for image_id in "abcdef"]
         + [f"Annotations/{image_id}.xml" for image_id in "abcdef"]
         + ["Attention/a.png", "ImageSets/Main/test.txt", "ImageSets/Main/train.txt"]
     )
-    for name in files(made.root):
+    for name in files(copied.root):
         if not name.startswith("ImageSets"):
-            assert sha256(made.root / name) == sha256(tree.root / name)
+            assert sha256(copied.root / name) == sha256(tree.root / name)
 
 
 @pytest.mark.parametrize("repository", [".", "repository"], ids=["inside the repository", "outside"])
@@ -196,102 +159,6 @@ def test_attention_of_8_or_16_bits_is_good(tree: Tree, depth: type) -> None:
 # ---- splits and folders
 
 
-@pytest.mark.parametrize("image_id", ["../../secret", "/etc/passwd", "..", "a/../b"])
-def test_an_id_that_is_a_path_is_named_and_never_followed(tree: Tree, image_id: str) -> None:
-    write_ids(tree.split("train"), ["a", image_id])
-    assert only_fault(tree) == ("ImageSets/Main/train.txt", f"lists {image_id!r}, which is no plain file name")
-
-
-def test_an_id_too_long_for_a_file_is_named(tree: Tree) -> None:
-    write_ids(tree.split("train"), ["a", "x" * 300])
-    image, annotation = faults(tree)
-    assert "File name too long" in image[1] and "File name too long" in annotation[1]
-
-
-def test_an_id_listed_twice_is_named(tree: Tree) -> None:
-    write_ids(tree.split("train"), "abb")
-    assert only_fault(tree) == ("ImageSets/Main/train.txt", "lists 'b' 2 times")
-
-
-def test_a_test_image_among_the_train_images_is_named(tree: Tree) -> None:
-    write_ids(tree.split("val"), "eb")
-    file, fault = only_fault(tree)
-    assert "train.txt" in file and "val.txt" in file
-    assert fault == "share the image 'b'"
-
-
-def test_one_split_for_both_is_named_once(tree: Tree) -> None:
-    _, problems = check(tree, {"train": "train", "test": "train"}, CLASSES)
-    assert [problem.fault for problem in problems] == ["are the same split"]
-
-
-def test_png_data_under_a_jpg_s_name_is_good_as_variants_have_it(tree: Tree) -> None:
-    tree.image(tree.ids("train")[0]).write_bytes(png(PIXELS))
-    assert check(tree, SPLITS, CLASSES)[1] == []
-
-
-@pytest.mark.parametrize(
-    ("data", "fault"),
-    [(None, "does not exist"), (b"", "is empty"), (b"\n \n", "is empty"), (b"\xff", "is not UTF-8 text")],
-)
-def test_a_split_without_ids_is_named_and_the_other_still_checked(tree: Tree, data: bytes | None, fault: str) -> None:
-    tree.image("b").unlink()
-    tree.split("val").unlink()
-    if data is not None:
-        write(tree.split("val"), data)
-    assert faults(tree) == [("ImageSets/Main/val.txt", fault), ("JPEGImages/b.jpg", "does not exist")]
-
-
-def test_a_missing_tree_is_named_once(tmp_path: Path) -> None:
-    _, (problem,) = check(Tree(tmp_path / "nowhere"), SPLITS, CLASSES)
-    assert problem.file == str(tmp_path / "nowhere")
-
-
-def test_missing_folders_are_named_without_every_file_that_should_be_in_them(tree: Tree) -> None:
-    tree.image("").parent.rename(tree.root / "images")
-    tree.annotation("").parent.rename(tree.root / "labels")
-    assert faults(tree) == [("JPEGImages", "is not a folder"), ("Annotations", "is not a folder")]
-
-
-# ---- a stranger's tree
-
-
-@pytest.mark.parametrize("kind", ["image", "annotation", "attention"])
-def test_a_link_that_leads_out_of_the_tree_is_refused(tree: Tree, tmp_path: Path, kind: str) -> None:
-    inside: Path = getattr(tree, kind)("a")
-    secret = tmp_path / "secret"
-    inside.rename(secret)
-    inside.symlink_to(secret)
-    assert only_fault(tree) == (str(inside.relative_to(tree.root)), f"leads out of the tree, to {secret}")
-
-
-def test_a_folder_or_split_that_leads_out_of_the_tree_is_refused(tree: Tree, tmp_path: Path) -> None:
-    for path in (tree.image("").parent, tree.split("val")):
-        path.rename(tmp_path / path.name)
-        path.symlink_to(tmp_path / path.name)
-    found = faults(tree)
-    assert [file for file, _ in found][:-1] == [
-        "ImageSets/Main/val.txt",
-        *(f"JPEGImages/{image_id}.jpg" for image_id in "abcd"),
-    ]
-    assert all("leads out of the tree" in fault for _, fault in found[:-1])
-
-
-def test_a_link_inside_the_tree_is_followed(tree: Tree) -> None:
-    tree.image("a").rename(tree.root / "original.jpg")
-    tree.image("a").symlink_to("../original.jpg")
-    assert faults(tree) == []
-
-
-def test_a_pipe_is_not_waited_for(tree: Tree) -> None:
-    tree.image("b").unlink()
-    os.mkfifo(tree.image("b"))
-    assert only_fault(tree) == ("JPEGImages/b.jpg", "does not exist")
-
-
-# ---- all at once
-
-
 def break_many(tree: Tree) -> None:
     tree.image("b").unlink()
     write(tree.annotation("b"), b"<")
@@ -323,9 +190,9 @@ def test_skip_leaves_the_problem_images_out_and_records_why(tree: Tree, tmp_path
         "attention": 1,
         "skipped": [{"file": problem.file, "fault": problem.fault} for problem in problems],
     }
-    made = Tree(tmp_path / "out")
-    assert made.splits() == {"train": ["a", "d"], "test": ["e", "f"]}
-    assert files(made.image("").parent) == [f"{image_id}.jpg" for image_id in "adef"]
+    copied = Tree(tmp_path / "out")
+    assert copied.splits() == {"train": ["a", "d"], "test": ["e", "f"]}
+    assert files(copied.image("").parent) == [f"{image_id}.jpg" for image_id in "adef"]
 
 
 def test_skip_leaves_a_leak_out_of_both_splits(tree: Tree, tmp_path: Path) -> None:
@@ -347,9 +214,8 @@ def test_skip_still_stops_where_a_split_is_left_without_images(tree: Tree, tmp_p
 # ---- the real thing
 
 
-@real
-def test_real_voc_has_no_problems(tmp_path: Path) -> None:
-    tree = Tree(Path(os.environ["SALVOC_REAL"]) / "voc2012_mini")
+def test_real_voc_has_no_problems(real: Path, tmp_path: Path) -> None:
+    tree = Tree(real / "voc2012_mini")
     summary = build(tree, SPLITS, VOC_CLASSES, "stop", tmp_path)
     assert summary == {"images": 604, "train": 483, "test": 121, "attention": 0, "skipped": []}
     assert Tree(tmp_path).ids("test") == tree.ids("val")

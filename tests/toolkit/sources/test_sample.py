@@ -32,9 +32,9 @@ def test_the_same_params_give_the_same_bytes(sample: Tree, settings: Params, tmp
 def test_scenes_are_drawn_as_ever() -> None:
     """Every number of the demo hangs on these pixels: another drawing is another sample, and wants all made anew."""
     drawn = [scene(number, "matching") for number in range(60)]
-    assert {known.name for one in drawn for known in one.annotation.objects} == set(VOC_CLASSES)
+    assert {known.name for drawing in drawn for known in drawing.annotation.objects} == set(VOC_CLASSES)
     assert (
-        digest([one.image.tobytes() for one in drawn], [one.mask.tobytes() for one in drawn])
+        digest([drawing.image.tobytes() for drawing in drawn], [drawing.mask.tobytes() for drawing in drawn])
         == "777b4c42b6dfa5c71cfcc6d423d835f5fbe0b4db6d62f4cfb01793e8bdd6c9d1"
     )
 
