@@ -46,7 +46,7 @@ def main(device: Device = "cpu") -> None:
         sum(adapter.losses([image], [target]).values(), start=torch.tensor(0.0)).backward()
         adapter.eval()
 
-    def evaluate(adapter: Adapter, image: Tensor) -> None:
+    def predict(adapter: Adapter, image: Tensor) -> None:
         explain(adapter, [image], SETTINGS, adapter.look([image], adapter.layer))
 
     fastest = torch.bfloat16 if device == "cuda" else torch.float32
@@ -76,9 +76,9 @@ def main(device: Device = "cpu") -> None:
     ):
         weights = {"weights_mb": rounded(sum(p.numel() for p in adapter.parameters()) * 4 / 1e6)}
         found[f"saliency, {name}"] = measured(partial(explain, adapter, [shown], SETTINGS)) | weights
-        found[f"evaluate, {name}"] = measured(partial(evaluate, adapter, shown)) | weights
+        found[f"predict, {name}"] = measured(partial(predict, adapter, shown)) | weights
         # Not counted: the counter takes a depthwise convolution's backward pass for a full one's.
-        three_passes = 3 * found[f"evaluate, {name}"]["gflop"] * 1e9
+        three_passes = 3 * found[f"predict, {name}"]["gflop"] * 1e9
         found[f"finetune, {name}"] = measured(partial(train, adapter, shown), three_passes) | weights
     machine = {"gflops": rounded(flops / 1e9), "memory_gb_s": rounded(copied / 1e9)}
     report("limits", threads=1, machine=machine, stages=found)

@@ -83,7 +83,7 @@ def score_coco(
 
     Example: `salvoc score-coco results.json --labels ~/voc/test/labels.json --out reports/theirs`
     """
-    from training.coco import build
+    from training.coco_results import build
 
     needs(places.SOURCE)
     typer.echo(build(results, labels, places.SOURCE, settings(), out))

@@ -1,4 +1,4 @@
-"""Images on their way through a detector, for those who explain it and those who evaluate it."""
+"""Images on their way through a detector, for those who explain it and those who predict with it."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence

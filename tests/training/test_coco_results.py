@@ -11,7 +11,7 @@ from toolkit import voc
 from toolkit.errors import BadInput
 from toolkit.params import Params
 from toolkit.voc import VOC_CLASSES, Tree
-from training import coco
+from training import coco_results
 
 Written = Callable[..., Path]
 
@@ -48,7 +48,7 @@ def found_in(sample: Tree) -> list[dict[str, Any]]:
 
 def test_what_finds_everything_scores_1(sample: Tree, settings: Params, written: Written, tmp_path: Path) -> None:
     results, labels = written("results", found_in(sample)), written("labels", labels_of(sample))
-    text = coco.build(results, labels, sample.root, settings, tmp_path / "out")
+    text = coco_results.build(results, labels, sample.root, settings, tmp_path / "out")
     assert "| mAP@[.5:.95] ↑ |   1.000 |" in text
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["detection"]["map"] == 1
@@ -56,13 +56,13 @@ def test_what_finds_everything_scores_1(sample: Tree, settings: Params, written:
 
 
 def test_what_finds_nothing_scores_0(sample: Tree, settings: Params, written: Written, tmp_path: Path) -> None:
-    coco.build(written("r", []), written("l", labels_of(sample)), sample.root, settings, tmp_path / "out")
+    coco_results.build(written("r", []), written("l", labels_of(sample)), sample.root, settings, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["detection"]["map"] == 0
 
 
 def test_nothing_is_overwritten(sample: Tree, settings: Params, written: Written, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="exists already"):
-        coco.build(written("r", []), written("l", labels_of(sample)), sample.root, settings, tmp_path)
+        coco_results.build(written("r", []), written("l", labels_of(sample)), sample.root, settings, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,9 @@ def test_what_is_no_results_file_is_refused(
     sample: Tree, settings: Params, written: Written, tmp_path: Path, results: Any, fault: str
 ) -> None:
     with pytest.raises(BadInput, match=fault):
-        coco.build(written("r", results), written("l", labels_of(sample)), sample.root, settings, tmp_path / "out")
+        coco_results.build(
+            written("r", results), written("l", labels_of(sample)), sample.root, settings, tmp_path / "out"
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -90,6 +92,6 @@ def test_labels_that_lack_an_image_or_have_other_classes_are_refused(
     del fewer["images"][0]
     other["categories"] = [category | {"name": f"my {category['name']}"} for category in other["categories"]]
     with pytest.raises(BadInput, match="lacks 1 images of the test split"):
-        coco.build(written("r", []), written("l", fewer), sample.root, settings, tmp_path / "out")
+        coco_results.build(written("r", []), written("l", fewer), sample.root, settings, tmp_path / "out")
     with pytest.raises(BadInput, match=r"has classes that params\.yaml lacks: my "):
-        coco.build(written("r", found_in(sample)), written("l", other), sample.root, settings, tmp_path / "out")
+        coco_results.build(written("r", found_in(sample)), written("l", other), sample.root, settings, tmp_path / "out")
