@@ -17,6 +17,7 @@ from toolkit.files import write
 from toolkit.metrics import BASELINES
 from toolkit.params import Params
 from toolkit.selection import told
+from toolkit.variants.rules import RULES
 from toolkit.voc import Tree
 from training import pictures
 from training.comparison import Score, detectable, holm, interval, loaded, p_value
@@ -43,8 +44,7 @@ DIFFERENCES = (
     "each row of its column with a probability of about 80 % or more (two-sided test at 5 %, before Holm; variances as "
     "they are measured here). A smaller one may well be there unseen."
 )
-ROWS = (
-    "`base` is the detector before fine-tuning; `random` erases and `random_inpainting` inpaints as much elsewhere. "
+CUE = (
     "Cue reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one; saliency on cue is the share of the "
     "most salient 2.5 % of the pixels that lie on a random cue."
 )
@@ -87,7 +87,7 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     seeds = int(results["seeds"].max())
     known = json.loads((root / places.METRICS / f"{next(iter(params.arms))}.json").read_text())["baseline"]
     shown = tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
-    about = [*told(selection), *notes(seeds, params.attention.predictor)]
+    about = [*told(selection), *notes(params, seeds)]
     text = markdown(shown, about)
     write(out / "results.md", text)
     write(out / "report.html", html(shown, about))
@@ -112,12 +112,22 @@ def tables(
     return shown
 
 
-def notes(seeds: int, predictor: str) -> list[str]:
-    """How to read the tables of arms with so many seeds each, and who guesses where people look; a paragraph each."""
+def notes(params: Params, seeds: int) -> list[str]:
+    """How to read the tables of arms with so many seeds each, a paragraph each."""
+    arms = {
+        arm: RULES[row.variant].about if params.train_of(arm).steps else "the detector before fine-tuning"
+        for arm, row in params.arms.items()
+    }
     baselines = "; ".join(f"{name}: {about}" for name, about in BASELINES.items())
-    last = f"The last rows of agreement take no detector. {baselines}."
-    gaze = f"The gaze predictor is `{predictor}`: {PREDICTORS[predictor].about}."
-    return [SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED, DIFFERENCES, ROWS, last, gaze]
+    predictor = params.attention.predictor
+    return [
+        SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED,
+        DIFFERENCES,
+        "Arms, by their train images. " + "; ".join(f"`{arm}`: {about}" for arm, about in arms.items()) + ".",
+        CUE,
+        f"The last rows of agreement take no detector. {baselines}.",
+        f"The gaze predictor is `{predictor}`: {PREDICTORS[predictor].about}.",
+    ]
 
 
 def first_seed(path: Path) -> pd.DataFrame:

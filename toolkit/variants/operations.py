@@ -3,7 +3,8 @@
 Three kinds of operation: colours (the boxes stay), motions (the boxes move along) and cutouts (grey squares, the boxes
 stay). `NAME_Only_BBoxes` does one inside each box as if the box were an image, and leaves the rest alone.
 Operations and magnitudes are those of the code that was released with the paper (tensorflow/tpu,
-models/official/detection/utils/autoaugment_utils.py), for which the policies were found; docs/study.md lists what differs.
+models/official/detection/utils/autoaugment_utils.py), for which the policies were found; docs/study.md says what
+differs.
 """
 
 import math
