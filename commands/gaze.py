@@ -20,9 +20,8 @@ def train(
 
     Example: `salvoc gaze train ~/osie ~/scene`
     """
-    from training.gaze.fit import train
-
     from toolkit.attention.readout import WEIGHTS
+    from training.gaze.fit import train
 
     train(folders, out or WEIGHTS)
     typer.echo(f"The readout's weights are in {out or WEIGHTS}")

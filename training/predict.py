@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from toolkit.detectors.adapter import Adapter, Found
-from toolkit.detectors.batches import through, together
-from toolkit.detectors.candidates import Candidates, best_log_odds
 from torch import Tensor
 
 from toolkit import detectors, maps, saliency, voc
+from toolkit.detectors.adapter import Adapter, Found
+from toolkit.detectors.batches import through, together
+from toolkit.detectors.candidates import Candidates, best_log_odds
 from toolkit.files import link, sha256
 from toolkit.params import Params, Saliency
 from toolkit.sources.masks import TEST_SPLITS
