@@ -15,7 +15,7 @@ from toolkit.attention import PREDICTORS
 from toolkit.bootstrap import permutation_test
 from toolkit.files import write
 from toolkit.metrics import BASELINES
-from toolkit.params import Params
+from toolkit.params import Arm, Params
 from toolkit.selection import told
 from toolkit.variants.rules import RULES
 from toolkit.voc import Tree
@@ -115,7 +115,7 @@ def tables(
 def notes(params: Params, seeds: int) -> list[str]:
     """How to read the tables of arms with so many seeds each, a paragraph each."""
     arms = {
-        arm: RULES[row.variant].about if params.train_of(arm).steps else "the detector before fine-tuning"
+        arm: told_of(row) if params.train_of(arm).steps else "the detector before fine-tuning"
         for arm, row in params.arms.items()
     }
     baselines = "; ".join(f"{name}: {about}" for name, about in BASELINES.items())
@@ -128,6 +128,12 @@ def notes(params: Params, seeds: int) -> list[str]:
         f"The last rows of agreement take no detector. {baselines}.",
         f"The gaze predictor is `{predictor}`: {PREDICTORS[predictor].about}.",
     ]
+
+
+def told_of(row: Arm) -> str:
+    """What an arm's train images are, and what it does otherwise than the other arms."""
+    own = row.model_dump(exclude={"variant"}, exclude_defaults=True)
+    return RULES[row.variant].about + "".join(f", {key} {value}" for key, value in own.items())
 
 
 def first_seed(path: Path) -> pd.DataFrame:

@@ -46,7 +46,7 @@ def test_a_preset_becomes_params_and_the_old_ones_are_kept(project: Path) -> Non
     ("arguments", "message"),
     [
         (["preset", "cifar"], "sample"),
-        (["export", "blurring", "out"], "salvoc preset"),
+        (["export", "unheard_of", "out"], "salvoc preset"),
         (["source"], "salvoc preset"),
         (["app"], "dvc repro"),
         (["preset", "folder", "--path", "nowhere"], "is not a folder"),
@@ -71,7 +71,7 @@ def test_an_arm_that_there_is_not_is_refused_with_those_there_are_and_one_withou
     project: Path, stage: str
 ) -> None:
     RUN.invoke(app, ["preset", "sample"])
-    unknown, early = RUN.invoke(app, [stage, "blurring"]), RUN.invoke(app, [stage, "erasing"])
+    unknown, early = RUN.invoke(app, [stage, "unheard_of"]), RUN.invoke(app, [stage, "erasing"])
     assert (unknown.exit_code, early.exit_code) == (2, 2)
     assert "choose one of: base, none, erasing" in unknown.stderr
     assert "`dvc repro` makes it" in early.stderr

@@ -56,7 +56,7 @@ def test_every_name_that_no_table_has_is_found_before_a_stage_runs(settings: Par
             "detector": settings.detector.model_copy(update={"name": "yolo99"}),
             "attention": settings.attention.model_copy(update={"predictor": "crystal_ball"}),
             "saliency": settings.saliency.model_copy(update={"method": "eigenkam"}),
-            "arms": {"mine": Arm(variant="blurring", objective="beauty")},
+            "arms": {"mine": Arm(variant="unheard_of", objective="beauty")},
         }
     )
     names_are_known(settings)

@@ -82,14 +82,15 @@ def test_another_threshold_selects_anew_and_inpaints_no_image_twice(finished: Fi
     repository, _ = finished
     store = repository.root / ".salvoc" / "variants" / "inpainting"
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
-    selection = pd.read_parquet(repository.root / "datasets" / "selection.parquet")
+    own = [("arm", "==", "inpainting")]
+    selection = pd.read_parquet(repository.root / "datasets" / "selection.parquet", filters=own)
     threshold = selection["iou"].sort_values().iloc[-2]  # one image is left out
     printed = repository.run(f"dvc exp run -S aug.threshold={threshold:.6f}")
     ran = stages_run(printed)
     inpainting = {f"{stage}@inpainting" for stage in ("variant", "finetune", "predict", "score")}
     assert {"select", "report"} | inpainting <= ran
     assert not ran & {"source", "base", "attention", "saliency", "agreement", "finetune@none", "predict@none"}
-    after = pd.read_parquet(repository.root / "datasets" / "selection.parquet")
+    after = pd.read_parquet(repository.root / "datasets" / "selection.parquet", filters=own)
     assert after["selected"].sum() != selection["selected"].sum()
     newly = after["selected"] & ~selection["selected"]
     assert len([p for p in store.rglob("*.json") if p not in before]) == newly.sum()
@@ -178,7 +179,8 @@ def test_changed_code_makes_anew_what_is_stored_and_finds_it_from_then_on(finish
         return [len(list((root / ".salvoc" / kind).rglob(pattern))) for kind, pattern in last.items()]
 
     images = len(Tree(root / "datasets/source").all_ids())
-    selected = int(pd.read_parquet(root / "datasets/selection.parquet")["selected"].sum())
+    chosen = pd.read_parquet(root / "datasets/selection.parquet", filters=[("arm", "==", "erasing")])
+    selected = int(chosen["selected"].sum())
     seeds = len(yaml.safe_load((root / "params.yaml").read_text())["train"]["seeds"])
     expected = [before + more for before, more in zip(stored(), (images, selected, seeds), strict=True)]
     for stages in ("saliency variant@erasing finetune@none", "saliency finetune@none"):

@@ -232,6 +232,12 @@ def test_a_report_says_what_its_numbers_cover(tmp_path: Path, sample: Tree, sett
     assert {path.name for path in out.glob("*.png")} == report.PICTURES.keys()
 
 
+def test_an_arm_is_told_by_its_rule_and_by_what_it_does_otherwise() -> None:
+    assert report.told_of(Arm(variant="none")) == "as they are"
+    own = Arm(variant="none", objective="detection", steps=7, aug={"against": "gaze"})
+    assert report.told_of(own) == "as they are, steps 7, aug {'against': 'gaze'}"
+
+
 def test_dvc_plots_the_pictures_of_the_report() -> None:
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
     assert plots == [str(places.STUDY / picture) for picture in report.PICTURES]

@@ -67,7 +67,10 @@ class Adapter(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
-        """The losses of a step by name, whose sum is trained on; in training mode, images of any sizes."""
+        """The losses of a step by name, whose sum is trained on; in training mode, images of any sizes.
+
+        Buffers keep their values: batches are too small to estimate a BatchNorm's statistics anew.
+        """
 
     def optimizer(self, solver: Solver) -> torch.optim.Optimizer:
         """What moves the weights that are trained; the rate of each of its groups rises and falls as `solver` says."""

@@ -85,9 +85,9 @@ def test_a_row_in_the_table_is_all_that_a_rule_needs(
 
 def test_an_unknown_rule_is_refused_by_name_and_the_known_ones_are_told(make: Make) -> None:
     with pytest.raises(BadInput) as refused:
-        make("blurring")
+        make("unheard_of")
     (problem,) = refused.value.problems
-    assert problem.file == "arms" and "'blurring'" in problem.fault
+    assert problem.file == "arms" and "'unheard_of'" in problem.fault
     assert all(name in problem.mend for name in RULES)
 
 
