@@ -67,6 +67,8 @@ def export(
     """
     from toolkit.export import export
 
+    if not (places.VARIANTS / arm).exists():
+        known(arm, settings().arms)
     export(places.VARIANTS / arm, folder, layout, settings().data.classes)
     typer.echo(f"{arm} as {layout} is in {folder}; what the rule changed is PNG data under the images' own .jpg names")
 

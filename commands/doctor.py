@@ -84,7 +84,8 @@ def _params() -> Finding:
         settings = params.load()
         names_are_known(settings)
     except BadInput as error:
-        return Finding("params.yaml", str(error), "`salvoc preset sample` writes a good one", fine=False)
+        mend = "mend what it names" if Path("params.yaml").exists() else "run it where params.yaml is, a clone's root"
+        return Finding("params.yaml", str(error), mend, fine=False)
     weights, checkpoint = settings.detector.weights, Path(settings.detector.checkpoint)
     if weights == "checkpoint" and not checkpoint.exists():
         return Finding("detector", f"{checkpoint} is missing", "`dvc pull` or `dvc repro base`", fine=False)

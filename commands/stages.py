@@ -106,6 +106,10 @@ def variant(arm: Arm) -> None:
     known(arm, params.arms)
     needs(places.SOURCE, places.SALIENCY, places.SELECTION)
     selection = pd.read_parquet(places.SELECTION, filters=[("arm", "==", arm)])
+    if selection.empty:
+        raise BadInput(
+            Problem(str(places.SELECTION), f"has no rows of the arm {arm!r}", "`dvc repro select` adds them")
+        )
     with new_folder(places.VARIANTS / arm) as out:
         about = variants.build(
             arm, params.arms[arm].variant, Tree(places.SOURCE), places.SALIENCY, selection, params.aug_of(arm), out
@@ -139,7 +143,10 @@ def predict(arm: Arm) -> None:
 
 @app.command(rich_help_panel=PANEL)
 def score(arm: Arm) -> None:
-    """Score an arm's predictions -> reports/metrics/ARM.json, reports/scores/ARM. Example: `salvoc score base`"""
+    """Score an arm's predictions -> reports/metrics/ARM.json, reports/scores/ARM.
+
+    Example: `salvoc score base`
+    """
     from training.score import Predictions, build
 
     params = settings()

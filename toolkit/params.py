@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import BadInput, Problem
 
@@ -134,16 +134,6 @@ class Params(Section):
     train: Train
     score: Score
 
-    @model_validator(mode="after")
-    def _arms_settings_are_valid(self) -> "Params":
-        for name in self.arms:
-            try:
-                self.aug_of(name)
-            except ValidationError as error:
-                told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-                raise ValueError(f"arms.{name}.aug: {told}") from None
-        return self
-
     def aug_of(self, arm: str) -> Aug:
         """The settings by which an arm's train images are selected and changed: `aug`, and what differs in its row."""
         return Aug.model_validate(merged(self.aug.model_dump(), self.arms[arm].aug))
@@ -172,13 +162,18 @@ def load(path: str | Path = "params.yaml") -> Params:
         raise BadInput(Problem(str(path), "does not exist", "`salvoc preset sample` writes one")) from None
     except yaml.YAMLError as error:
         raise BadInput(Problem(str(path), f"is not YAML ({error})", "mend it by hand or write a preset")) from None
+    where = f"{path}: "
     try:
-        return Params.model_validate(values)
+        params = Params.model_validate(values)
+        for arm in params.arms:
+            where = f"{path}: arms.{arm}.aug."
+            params.aug_of(arm)
     except ValidationError as error:
         raise BadInput(
-            Problem(f"{path}: {'.'.join(map(str, e['loc']))}", f"{e['msg']} (it is {e['input']!r})", _mend(e["type"]))
+            Problem(where + ".".join(map(str, e["loc"])), f"{e['msg']} (it is {e['input']!r})", _mend(e["type"]))
             for e in error.errors()
         ) from None
+    return params
 
 
 def _mend(kind: str) -> str:

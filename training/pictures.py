@@ -95,10 +95,11 @@ def bars(per_class: pd.DataFrame, path: Path) -> None:
 
 
 def curves(losses: Mapping[str, pd.Series], path: Path) -> None:
-    """Each arm's training loss, indexed by step."""
+    """Each arm's training loss, indexed by step; an arm without one leaves its colour unused, as in `bars`."""
     figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
-    for arm, loss in losses.items():
-        axis.plot(loss.index, loss, label=arm, linewidth=1)
+    for number, (arm, loss) in enumerate(losses.items()):
+        if len(loss):
+            axis.plot(loss.index, loss, label=arm, linewidth=1, color=f"C{number}")
     axis.set(xlabel="step", ylabel="loss", ylim=(0, None))
     axis.legend(fontsize=7, loc="upper right")
     axis.grid(alpha=0.3)

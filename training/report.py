@@ -1,6 +1,7 @@
 """The study's tables and pictures: every arm beside the others, with intervals, baselines and paired differences."""
 
 import json
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment
+from markupsafe import Markup, escape
 
 from toolkit import places
 from toolkit.attention import PREDICTORS
@@ -81,13 +83,16 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     per_class = {arm: pd.read_csv(folder / "per_class.csv", index_col=0)["ap50_voc"] for arm, folder in folders.items()}
     pictures.bars(pd.DataFrame(per_class), out / "per_class.png")
     trained = [arm for arm in params.arms if params.train_of(arm).steps]
-    pictures.curves({arm: losses(root / places.CURVES / arm) for arm in trained}, out / "training.png")
+    none = pd.Series(dtype=float)
+    curves = {arm: losses(root / places.CURVES / arm) if arm in trained else none for arm in params.arms}
+    pictures.curves(curves, out / "training.png")
     selection = pd.read_parquet(root / places.SELECTION)
     overlays(root, selection, [arm for arm in trained if params.arms[arm].variant != "none"], out)
     seeds = int(results["seeds"].max())
     known = json.loads((root / places.METRICS / f"{next(iter(params.arms))}.json").read_text())["baseline"]
     shown = tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
-    about = [*told(selection), *notes(params, seeds)]
+    asked = [arm for arm, row in params.arms.items() if RULES[row.variant].images == "selected"]
+    about = [*told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
     text = markdown(shown, about)
     write(out / "results.md", text)
     write(out / "report.html", html(shown, about))
@@ -121,7 +126,7 @@ def notes(params: Params, seeds: int) -> list[str]:
     baselines = "; ".join(f"{name}: {about}" for name, about in BASELINES.items())
     predictor = params.attention.predictor
     return [
-        SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED,
+        "An arrow says which way a score is better. " + (SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED),
         DIFFERENCES,
         "Arms, by their train images. " + "; ".join(f"`{arm}`: {about}" for arm, about in arms.items()) + ".",
         CUE,
@@ -268,4 +273,10 @@ def html(tables: dict[str, pd.DataFrame], about: Sequence[str]) -> str:
     titles = {name: str(heading) for name, heading in headings().items()}
     renamed = {title: frame.rename(columns=titles).to_html(border=0) for title, frame in tables.items()}
     template = Environment(autoescape=True).from_string(PAGE)
-    return template.render(tables=renamed, about=about, pictures=PICTURES)
+    coded = {_coded(title): frame for title, frame in renamed.items()}
+    return template.render(tables=coded, about=[_coded(paragraph) for paragraph in about], pictures=PICTURES)
+
+
+def _coded(text: str) -> Markup:
+    """Text for a page, with code where Markdown has it."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))

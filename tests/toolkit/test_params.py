@@ -102,7 +102,10 @@ def test_what_is_no_params_file_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_an_arm_s_own_settings_are_checked_by_their_keys(tmp_path: Path) -> None:
     row = {"variant": "erasing", "aug": {"erase_percent": 0, "inpaint": {"preset": "slow"}, "colour": 1}}
-    with pytest.raises(BadInput, match=r"(?s)arms\.erasing\.aug: .*erase_percent: .*inpaint\.preset: .*colour: "):
+    with pytest.raises(
+        BadInput,
+        match=r"(?s)arms\.erasing\.aug\.erase_percent: .*arms\.erasing\.aug\.inpaint\.preset: .*\.aug\.colour: ",
+    ):
         params.load(changed(tmp_path, "arms.erasing", row))
 
 
