@@ -101,7 +101,7 @@ def curves(losses: Mapping[str, pd.Series], path: Path) -> None:
         if len(loss):
             axis.plot(loss.index, loss, label=arm, linewidth=1, color=f"C{number}")
     axis.set(xlabel="step", ylabel="loss", ylim=(0, None))
-    axis.legend(fontsize=7, loc="upper right")
+    axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the lines
     axis.grid(alpha=0.3)
     _save(figure, path)
 
