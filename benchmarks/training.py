@@ -74,17 +74,7 @@ def _salvoc(settings: Params, data: Examples, turn: int) -> float:
     adapter.model.register_forward_pre_hook(lambda module, given: times.append(time.perf_counter()))
     solver = settings.train.model_copy(update={"steps": STEPS})
     with tempfile.TemporaryDirectory() as folder:
-        fit(
-            adapter,
-            OBJECTIVES["detection"],
-            data,
-            len(data),
-            solver,
-            turn,
-            Path(folder) / "state.pt",
-            lambda step, losses: None,
-            "salvoc",
-        )
+        fit(adapter, OBJECTIVES["detection"], data, len(data), solver, turn, Path(folder) / "state.pt", "salvoc")
     return (times[-1] - times[1]) / (STEPS - 2) / solver.batch
 
 

@@ -67,9 +67,10 @@ def export(
     """
     from toolkit.export import export
 
+    params = settings()
     if not (places.VARIANTS / arm).exists():
-        known(arm, settings().arms)
-    export(places.VARIANTS / arm, folder, layout, settings().data.classes)
+        known(arm, params.arms)
+    export(places.VARIANTS / arm, folder, layout, params.data.classes)
     typer.echo(f"{arm} as {layout} is in {folder}; what the rule changed is PNG data under the images' own .jpg names")
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from toolkit import mongod, params
+from toolkit import mongod, params, places
 from toolkit.errors import BadInput, Problem
 from toolkit.params import Params
 
@@ -81,10 +81,10 @@ def _params() -> Finding:
     from toolkit import detectors
 
     try:
-        settings = params.load()
+        settings = params.load(places.PARAMS)
         names_are_known(settings)
     except BadInput as error:
-        mend = "mend what it names" if Path("params.yaml").exists() else "run it where params.yaml is, a clone's root"
+        mend = "mend what it names" if places.PARAMS.exists() else "run it where params.yaml is, a clone's root"
         return Finding("params.yaml", str(error), mend, fine=False)
     weights, checkpoint = settings.detector.weights, Path(settings.detector.checkpoint)
     if weights == "checkpoint" and not checkpoint.exists():

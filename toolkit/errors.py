@@ -1,6 +1,6 @@
 """Bad input, told once and whole: every offender, its fault, and the mend."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 SHOWN = 50
@@ -32,3 +32,9 @@ class BadInput(Exception):
         if count > SHOWN:
             lines.append(f"  ... and {count - SHOWN} more")
         super().__init__("\n".join(lines))
+
+
+def require_known(key: str, what: str, name: str, known: Collection[str]) -> None:
+    """Refuse a name that a table lacks; `key` is where it was given, `what` the kind of thing that the table has."""
+    if name not in known:
+        raise BadInput(Problem(key, f"knows no {what} {name!r}", f"choose one of: {', '.join(known)}"))

@@ -22,6 +22,11 @@ def arithmetic() -> str:
     return f"{torch.backends.cpu.get_cpu_capability()}, {chosen}"
 
 
+def channels_first(image: np.ndarray) -> Tensor:
+    """[H, W, C] -> [C, H, W], a copy of the same type."""
+    return torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)
+
+
 def to_tensor(image: np.ndarray) -> Tensor:
     """[H, W, 3] uint8 -> [3, H, W] float32 in 0..1, as detectors take it."""
-    return torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1).float() / 255
+    return channels_first(image).float() / 255

@@ -45,10 +45,8 @@ def build(params: Params, out: Path) -> None:
         torch.manual_seed(base.seed)
         adapter = FasterRCNNLite0(len(VOC_CLASSES), params.sample.size)
         state = weights.with_suffix(".pt")
-        fit(
-            adapter, OBJECTIVES["detection"], Scenes(params), base.steps * base.batch, base, base.seed, state,
-            lambda step, losses: None, "base",
-        )  # fmt: skip
+        views = base.steps * base.batch
+        fit(adapter, OBJECTIVES["detection"], Scenes(params), views, base, base.seed, state, "base")
         save_checkpoint(adapter.half(), weights, VOC_CLASSES)  # it is committed in half, and read back into float32
         state.unlink(missing_ok=True)
     write(out, weights.read_bytes())  # no link: git keeps this file, and may write to it

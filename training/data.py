@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from toolkit import voc
 from toolkit.detectors.adapter import Target
 from toolkit.files import read_image
+from toolkit.tensors import channels_first
 from toolkit.voc import Annotation, Tree
 
 
@@ -39,7 +40,7 @@ def as_target(image: np.ndarray, annotation: Annotation, classes: Sequence[str],
     if flip:
         image, boxes = image[:, ::-1], mirrored(boxes, image.shape[1])
     labels = [classes.index(o.name) + 1 for o in annotation.objects]
-    pixels = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)  # uint8: a quarter of float32 to move
+    pixels = channels_first(image)  # uint8: a quarter of float32 to move
     return pixels, {"boxes": torch.from_numpy(boxes), "labels": torch.tensor(labels, dtype=torch.int64)}
 
 

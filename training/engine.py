@@ -69,8 +69,8 @@ def fit(
     solver: Solver,
     seed: int,
     state: Path,
-    log: Callable[[int, dict[str, float]], None],
     title: str,
+    log: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> list[dict[str, float]]:
     """Train `adapter` in place towards `objective` on `data` (indexed by `View`); returns all losses.
 

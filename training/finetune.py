@@ -42,7 +42,7 @@ def build(arm: str, variant: Tree, params: Params, out: Path, curves: Path) -> N
             else:
                 data = Examples(variant, variant.ids("train"), classes)
                 adapter = detectors.load(params.detector, classes)
-                done = fit(adapter, towards, data, len(data), train, seed, state, log, f"{arm}, seed {seed}")
+                done = fit(adapter, towards, data, len(data), train, seed, state, f"{arm}, seed {seed}", log)
                 write(history, json.dumps(done))
                 save_checkpoint(adapter, weights, classes)
                 state.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from toolkit.detectors.adapter import Adapter, Target
-from toolkit.errors import BadInput, Problem
+from toolkit.errors import require_known
 
 Objective = Callable[[Adapter, list[Tensor], list[Target]], dict[str, Tensor]]
 
@@ -16,6 +16,5 @@ OBJECTIVES: dict[str, Objective] = {
 
 def objective(name: str) -> Objective:
     """The objective that an arm's row names; raises `BadInput` that lists the known ones."""
-    if name not in OBJECTIVES:
-        raise BadInput(Problem("arms", f"knows no objective {name!r}", f"choose one of: {', '.join(OBJECTIVES)}"))
+    require_known("arms", "objective", name, OBJECTIVES)
     return OBJECTIVES[name]

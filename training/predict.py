@@ -12,13 +12,12 @@ from torch import Tensor
 
 from toolkit import detectors, maps, saliency, voc
 from toolkit.detectors.adapter import Adapter, Found
-from toolkit.detectors.batches import through, together
+from toolkit.detectors.batches import through
 from toolkit.detectors.candidates import Candidates, best_log_odds
-from toolkit.files import link, sha256
+from toolkit.files import link
 from toolkit.params import Params, Saliency
 from toolkit.sources.masks import TEST_SPLITS
 from toolkit.store import Files, Store, make_missing
-from toolkit.tensors import arithmetic
 from toolkit.voc import Annotation, Tree
 from training.detections import Detections, listed
 
@@ -57,24 +56,13 @@ def predicted(
     """The stored `.npz` of what one detector sees in each image, its map beside it as `.png`; made where missing."""
     classes = params.data.classes
     detector = params.detector.model_copy(update={"weights": "checkpoint", "checkpoint": str(weights)})
-    layer = saliency.layer_of(detectors.find(detector.name), params.saliency)
-    made_of = (
-        detectors.fingerprint(detector, classes),
-        params.saliency.method,
-        layer,
-        params.saliency.sign,
-        arithmetic(),
-    )
-    store, ids = Store("predictions", __name__), list(known)
-    images = {image_id: sha256(source.image(image_id)) for image_id in ids}
-    paths = {
-        i: store.path(made_of, images[i], known[i].objects, [images[other] for other in beside], suffix=".npz")
-        for i, beside in together(source, ids, detector.at_once).items()
-    }
+    asked = {image_id: annotation.objects for image_id, annotation in known.items()}
+    store = Store("predictions", __name__)
+    paths = saliency.seen_at(store, source, asked, detector, params.saliency, classes, suffix=".npz")
 
     def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
         look = partial(examine, settings=params.saliency)
-        looking = through(detectors.load(detector, classes), look, source, missing, ids, detector.at_once)
+        looking = through(detectors.load(detector, classes), look, source, missing, list(known), detector.at_once)
         for image_id, (found, candidates, heatmap) in looking:
             yield (
                 image_id,

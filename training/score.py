@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from toolkit import agreement, maps, params, voc
-from toolkit.agreement import TRUTHS
+from toolkit.agreement import TRUTHS, Fixations
 from toolkit.bootstrap import resampled_means
 from toolkit.files import write
 from toolkit.metrics import BASELINES, METRICS
@@ -58,12 +58,16 @@ def build(
     """
     table = pd.read_parquet(predictions.detections)
     splits = [split for split in predictions.splits if source.split(split).exists()]
+    fixations = agreement.fixations_of(source, attention)
     runs: dict[str, list[Run]] = {split: [] for split in splits}
-    for seed in predictions.seeds:
-        for split in splits:
-            found = table[(table["split"] == split) & (table["seed"] == seed)]
-            images = explained(predictions.heatmaps / f"seed-{seed}", source, attention, split)
-            runs[split].append(Run(detected(found, source, split, classes, resampling), images))
+    for split in splits:
+        ids = source.ids(split)
+        truths = [truth_of(source, image_id, classes) for image_id in ids]
+        for seed in predictions.seeds:
+            found = by_image(table[(table["split"] == split) & (table["seed"] == seed)], ids, classes)
+            detection = average_precision.evaluate(truths, found, classes, resampling.resamples, resampling.seed)
+            images = explained(predictions.heatmaps / f"seed-{seed}", source, attention, split, fixations)
+            runs[split].append(Run(detection, images))
     scores = scored(runs, resampling)
     write(metrics, json.dumps(nested(scores) | {"baseline": baselines(runs["test"])}, indent=2) + "\n")
     stored(scores).to_parquet(out / "resamples.parquet")
@@ -74,17 +78,7 @@ def build(
     return scores
 
 
-def detected(
-    found: pd.DataFrame, source: Tree, split: str, classes: Sequence[str], resampling: params.Score
-) -> Detection:
-    """How well the table of detections finds the objects of a split."""
-    ids = source.ids(split)
-    truths = [truth_of(source, image_id, classes) for image_id in ids]
-    detections = by_image(found, ids, classes)
-    return average_precision.evaluate(truths, detections, classes, resampling.resamples, resampling.seed)
-
-
-def explained(heatmaps: Path, source: Tree, attention: Path, split: str) -> pd.DataFrame:
+def explained(heatmaps: Path, source: Tree, attention: Path, split: str, fixations: Fixations) -> pd.DataFrame:
     """A row an image of a split: how its map in the folder `heatmaps` compares with where people look.
 
     The sample's splits with a cue are asked another thing: how much the detector looks at it.
@@ -92,7 +86,6 @@ def explained(heatmaps: Path, source: Tree, attention: Path, split: str) -> pd.D
     ids, plain = source.ids(split), split == "test"
     if not heatmaps.is_dir():
         return pd.DataFrame({"id": ids})
-    fixations = agreement.fixations_of(source, attention) if plain else None
 
     def row(image_id: str) -> dict[str, object]:
         heatmap = maps.load(heatmaps / f"{image_id}.png")

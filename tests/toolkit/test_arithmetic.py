@@ -68,17 +68,7 @@ def tell_what_stages_make() -> None:
 
         told_of = next(mapped(lambda: seen, [image]))
         data, solver = Examples(tree, tree.ids("train"), classes), settings.train.model_copy(update={"steps": 2})
-        fit(
-            adapter,
-            OBJECTIVES["detection"],
-            data,
-            len(data),
-            solver,
-            1,
-            Path(folder) / "state.pt",
-            lambda step, losses: None,
-            "test",
-        )
+        fit(adapter, OBJECTIVES["detection"], data, len(data), solver, 1, Path(folder) / "state.pt", "test")
     weights = {name: tensor.numpy() for name, tensor in adapter.model.state_dict().items()}
     for name, array in (told_of | weights).items():
         print(name, hashlib.sha256(array.tobytes()).hexdigest())

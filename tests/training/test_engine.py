@@ -72,22 +72,12 @@ def trained(state: Path, stop: int | None = None) -> tuple[dict[str, Tensor], li
         if step == stop:
             raise KeyboardInterrupt
 
-    history = fit(model, OBJECTIVES["detection"], Points(), 5, SOLVER, 3, state, log, "test")
+    history = fit(model, OBJECTIVES["detection"], Points(), 5, SOLVER, 3, state, "test", log)
     return model.state_dict(), history
 
 
 def run(model: nn.Module, state: Path, seed: int = 3, **solver: float) -> list[dict[str, float]]:
-    return fit(
-        model,
-        OBJECTIVES["detection"],
-        Points(),
-        5,
-        SOLVER.model_copy(update=solver),
-        seed,
-        state,
-        lambda step, losses: None,
-        "test",
-    )
+    return fit(model, OBJECTIVES["detection"], Points(), 5, SOLVER.model_copy(update=solver), seed, state, "test")
 
 
 def saved(state: Path) -> list[dict[str, float]]:
@@ -120,8 +110,8 @@ def test_a_resumed_run_logs_every_step_once(tmp_path: Path, monkeypatch: pytest.
         SOLVER,
         3,
         tmp_path / "state.pt",
-        lambda step, losses: steps.append(step),
         "test",
+        lambda step, losses: steps.append(step),
     )
     assert steps == list(range(6))
 
@@ -266,17 +256,7 @@ def test_a_gpu_trains_in_mixed_precision(sample: Tree, tmp_path: Path) -> None:
             lambda module, given, output, name=name: seen.__setitem__(name, (output.device.type, output.dtype))
         )
     data = Examples(sample, sample.ids("train"), VOC_CLASSES)
-    fit(
-        adapter,
-        OBJECTIVES["detection"],
-        data,
-        len(data),
-        SOLVER,
-        3,
-        tmp_path / "state.pt",
-        lambda step, losses: None,
-        "test",
-    )
+    fit(adapter, OBJECTIVES["detection"], data, len(data), SOLVER, 3, tmp_path / "state.pt", "test")
     assert seen == {
         "backbone.body.conv_stem": ("cuda", torch.bfloat16),
         "rpn.head.bbox_pred": ("cuda", torch.float32),

@@ -81,17 +81,7 @@ def test_a_seed_s_weights_and_losses_are_those_of_a_fit_from_the_base_detector(
     classes, tree = params.data.classes, trees["none"]
     adapter = detectors.load(params.detector, classes)
     data = Examples(tree, tree.ids("train"), classes)
-    expected = fit(
-        adapter,
-        OBJECTIVES["detection"],
-        data,
-        len(data),
-        params.train,
-        2,
-        place / "alone.pt",
-        lambda step, losses: None,
-        "alone",
-    )
+    expected = fit(adapter, OBJECTIVES["detection"], data, len(data), params.train, 2, place / "alone.pt", "alone")
     for loss in ("loss", "loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"):
         logged = curve(place / "logs", 2, loss)
         assert logged["step"].tolist() == [0, 1, 2]

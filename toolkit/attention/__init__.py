@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit import maps
 from toolkit.attention.human import Human, attention_of
-from toolkit.errors import BadInput, Problem
+from toolkit.errors import require_known
 from toolkit.files import link, read_image, sha256, write
 from toolkit.store import Files, Store, make_missing
 from toolkit.voc import Tree
@@ -97,7 +97,5 @@ def _weights(name: str) -> object:
 
 
 def _module(name: str) -> ModuleType:
-    if name not in PREDICTORS:
-        mend = f"choose one of: {', '.join(PREDICTORS)}"
-        raise BadInput(Problem("attention.predictor", f"knows no predictor {name!r}", mend))
+    require_known("attention.predictor", "predictor", name, PREDICTORS)
     return import_module(PREDICTORS[name].module)

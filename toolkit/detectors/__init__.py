@@ -9,7 +9,7 @@ import torch
 
 from toolkit.detectors.adapter import Adapter
 from toolkit.detectors.checkpoint import load_checkpoint, present
-from toolkit.errors import BadInput, Problem
+from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import digest, sha256
 from toolkit.params import Detector
 from toolkit.provenance import code
@@ -26,9 +26,7 @@ def names() -> list[str]:
 
 def find(name: str) -> type[Adapter]:
     """The detector of this name; raises `BadInput` where there is none, or a package that it needs is missing."""
-    if name not in names():
-        mend = f"choose one of: {', '.join(names())}"
-        raise BadInput(Problem("detector.name", f"knows no detector {name!r}", mend))
+    require_known("detector.name", "detector", name, names())
     try:
         module = import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:

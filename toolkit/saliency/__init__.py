@@ -1,6 +1,6 @@
 """Where the detector looks: a map of every image, stored by content, made only where it is not there yet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,13 +22,7 @@ from toolkit.voc import Tree
 def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str], out: Path) -> None:
     """Write `ID.png`, the base detector's map of every image of the source."""
     layer, ids = layer_of(detectors.find(detector.name), settings), source.all_ids()
-    store = Store("saliency", __name__)
-    made_of = (detectors.fingerprint(detector, classes), settings.method, layer, settings.sign)
-    images = {image_id: sha256(source.image(image_id)) for image_id in ids}
-    paths = {
-        image_id: store.path(made_of, arithmetic(), images[image_id], [images[other] for other in batch])
-        for image_id, batch in together(source, ids, detector.at_once).items()
-    }
+    paths = seen_at(Store("saliency", __name__), source, dict.fromkeys(ids), detector, settings, classes)
 
     def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
         adapter = detectors.load(detector, classes)
@@ -42,6 +36,23 @@ def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequenc
     out.mkdir(parents=True, exist_ok=True)
     for image_id, path in paths.items():
         link(path, out / f"{image_id}.png")
+
+
+def seen_at(
+    store: Store, source: Tree, known: Mapping[str, object], detector: Detector, settings: Saliency,
+    classes: Sequence[str], suffix: str = ".png",
+) -> dict[str, Path]:  # fmt: skip
+    """Where a store keeps what a detector sees in each image, and how it is explained.
+
+    `known` has the images' ids, each with what is asked of that image alone.
+    """
+    layer = layer_of(detectors.find(detector.name), settings)
+    made_of = (detectors.fingerprint(detector, classes), settings.method, layer, settings.sign, arithmetic())
+    images = {image_id: sha256(source.image(image_id)) for image_id in known}
+    return {
+        i: store.path(made_of, images[i], known[i], [images[other] for other in beside], suffix=suffix)
+        for i, beside in together(source, list(known), detector.at_once).items()
+    }
 
 
 def layer_of(detector: Adapter | type[Adapter], settings: Saliency) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import BadInput, Problem
+from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import digest, repository, sha256, write
 from toolkit.params import Params
 from toolkit.sources import folder, sample, voc2012
@@ -29,8 +29,7 @@ class Source:
 def build(params: Params, out: Path) -> dict[str, Any]:
     """Write the source that params name into the empty folder `out`; returns what `source.json` says."""
     name = params.data.source
-    if name not in SOURCES:
-        raise BadInput(Problem("data.source", f"knows no source {name!r}", f"choose one of: {', '.join(SOURCES)}"))
+    require_known("data.source", "source", name, SOURCES)
     about = SOURCES[name].write(params, out)
     tree = Tree(out)
     of = (tree.image, tree.annotation, tree.attention, tree.mask)  # who depends on source.json depends on all of them

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from toolkit import maps, voc
-from toolkit.errors import BadInput, Problem
+from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import digest, link, png, read_image, seed_of, sha256, write
 from toolkit.params import Aug
 from toolkit.sources.masks import CUE, OBJECT, read_mask
@@ -33,8 +33,7 @@ def build(
     its content: so every pixel that the rule left alone is bit-identical. Raises `BadInput` for an unknown rule, and
     for one that the source cannot do.
     """
-    if rule not in RULES:
-        raise BadInput(Problem("arms", f"knows no rule {rule!r}", f"choose one of: {', '.join(RULES)}"))
+    require_known("arms", "rule", rule, RULES)
     row = RULES[rule]
     if row.needs_masks and not (source.root / "Masks").exists():
         raise BadInput(Problem("arms", f"`{rule}` needs to know the cue's pixels", "only the sample does: remove it"))

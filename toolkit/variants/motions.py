@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from toolkit.errors import BadInput, Problem
+from toolkit.tensors import channels_first
 from toolkit.voc import Box
 
 GREY = 128
@@ -30,11 +31,6 @@ class Motion:
 
 
 Mover = Callable[[np.ndarray, Sequence[Box], Motion], tuple[np.ndarray, list[Box]]]  # boxes: hulls, not clipped
-
-
-def channels_first(image: np.ndarray) -> torch.Tensor:
-    """[H, W, C] -> [C, H, W], of the same type."""
-    return torch.tensor(image).permute(2, 0, 1)
 
 
 def channels_last(tensor: torch.Tensor) -> np.ndarray:

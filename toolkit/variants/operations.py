@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import functional as F
 
-from toolkit.variants.motions import GREY, Motion, Mover, channels_first, channels_last
+from toolkit.tensors import channels_first
+from toolkit.variants.motions import GREY, Motion, Mover, channels_last
 from toolkit.voc import Box
 
 LONG_SIDE = 500  # pixels, VOC's: of an image to which the released pixel magnitudes are applied as they are
