@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from toolkit import agreement, attention, maps, metrics, params
+from toolkit import agreement, attention, maps, metrics, params, pictures
 from toolkit.files import read_image
 from toolkit.voc import Tree
 from toolkit.workers import mapped
-from training import pictures
 
 SALIENCY, OUT, SHOWN = Path("datasets/saliency"), Path("reports/gaze/selection.png"), 6
 

@@ -34,6 +34,37 @@ def open_app(
 
 
 @app.command(rich_help_panel=PANEL)
+def layers(
+    methods: Annotated[str, typer.Option(help="Methods of explanation, with commas between them.")] = "eigencam,odam",
+    modules: Annotated[
+        str, typer.Option("--layers", help="Modules of the detector, with commas; + joins several. Else its stages.")
+    ] = "",
+    images: Annotated[int, typer.Option(min=1, help="How many images of the test split, at most.")] = 50,
+) -> None:
+    """Rank the detector's layers and methods of explanation by whether their maps are true.
+
+    The table has what is left of the score as pixels go in the map's order (deletion, over the shares of
+    `faithfulness`), its difference to random blobs inside the object's box, what these pixels alone bring back, and
+    what the map costs in passes of the detector.
+
+    Example: `salvoc layers --methods eigencam,odam,gradcam --images 100`
+    """
+    from toolkit import detectors
+    from toolkit.faithfulness.layers import ranking, ways
+    from toolkit.voc import Tree
+
+    needs(places.SOURCE)
+    params = settings()
+    chosen = [module for module in modules.split(",") if module]
+    explaining = ways(detectors.find(params.detector.name), params.saliency, methods.split(","), chosen)
+    fewer = params.faithfulness.model_copy(update={"images": images})
+    table = ranking(Tree(places.SOURCE), params.detector, explaining, fewer, params.data.classes)
+    if table.empty:
+        raise BadInput(Problem("detector", f"finds no object in {images} test images", "train it first"))
+    typer.echo(table.to_markdown())
+
+
+@app.command(rich_help_panel=PANEL)
 def preset(
     name: Annotated[str, typer.Argument(help="A file of presets/, without .yaml.")],
     path: Annotated[str | None, typer.Option(help="The folder source's VOC tree (data.path).")] = None,

@@ -64,6 +64,21 @@ def saliency() -> None:
 
 
 @app.command(rich_help_panel=PANEL)
+def faithfulness() -> None:
+    """Whether that map shows what the detector uses: a verdict, curves, pictures -> reports/faithfulness."""
+    from toolkit.faithfulness.stage import build
+
+    needs(places.SOURCE, places.ATTENTION)
+    params = settings()
+    with new_folder(places.FAITHFULNESS) as out:
+        verdict = build(
+            Tree(places.SOURCE), places.ATTENTION, params.detector, params.saliency, params.faithfulness,
+            params.data.classes, out,
+        )  # fmt: skip
+    typer.echo(verdict)
+
+
+@app.command(rich_help_panel=PANEL)
 def agreement() -> None:
     """How the two compare, image by image -> datasets/agreement.parquet."""
     from toolkit.agreement import build

@@ -17,11 +17,17 @@ ORDER = [
     ["toolkit/errors", "toolkit/workers"],
     ["toolkit/params", "toolkit/files", "toolkit/tensors", "toolkit/bootstrap", "toolkit/imagenet", "toolkit/places"],
     ["toolkit/provenance", "toolkit/presets", "toolkit/maps", "toolkit/voc"],
-    ["toolkit/store", "toolkit/metrics", "toolkit/mongod", "toolkit/app"],  # up to here the ground floor
+    [
+        "toolkit/store",
+        "toolkit/metrics",
+        "toolkit/pictures",
+        "toolkit/mongod",
+        "toolkit/app",
+    ],  # up to here the ground floor
     ["toolkit/sources", "toolkit/pruning"],
     ["toolkit/attention", "toolkit/detectors"],
     ["toolkit/saliency", "toolkit/agreement"],
-    ["toolkit/selection"],
+    ["toolkit/selection", "toolkit/faithfulness"],
     ["toolkit/variants", "toolkit/browse"],
     ["toolkit/export"],
     ["training"],

@@ -85,6 +85,19 @@ class Saliency(Section):
     sign: Literal["objectness", "raw"]
 
 
+def _ascending(shares: list[float]) -> list[float]:
+    if shares != sorted(set(shares)):
+        raise ValueError("must rise from one to the next")
+    return shares
+
+
+class Faithfulness(Section):
+    images: Count
+    fills: Distinct[Literal["mean", "blur"]]
+    shares: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1), AfterValidator(_ascending)]
+    drise: bool
+
+
 class Inpaint(Section):
     method: Literal["dip", "telea"]
     preset: Literal["fast", "study"]
@@ -129,6 +142,7 @@ class Params(Section):
     base: Base
     attention: Attention
     saliency: Saliency
+    faithfulness: Faithfulness
     aug: Aug
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
     train: Train

@@ -18,6 +18,7 @@ ARMS, CURVES = DATASETS / "arms", REPORTS / "training"
 PREDICTIONS, HEATMAPS = DATASETS / "predictions", DATASETS / "heatmaps"  # what an arm finds, and where it looks
 SCORES, METRICS = REPORTS / "scores", REPORTS / "metrics"  # METRICS: ARM.json
 
+FAITHFULNESS = REPORTS / "faithfulness"  # whether the base detector's map is true
 STUDY = REPORTS / "study"
 FIFTYONE = DATASETS / "fiftyone"
 

@@ -12,16 +12,16 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
-from toolkit import places
+from toolkit import pictures, places
 from toolkit.attention import PREDICTORS
 from toolkit.bootstrap import permutation_test
+from toolkit.faithfulness.verdict import as_read
 from toolkit.files import write
 from toolkit.metrics import BASELINES
 from toolkit.params import Arm, Params
 from toolkit.selection import told
 from toolkit.variants.rules import RULES
 from toolkit.voc import Tree
-from training import pictures
 from training.comparison import Score, detectable, holm, interval, loaded, p_value
 from training.headings import GROUPS, headings
 
@@ -51,6 +51,8 @@ CUE = (
     "most salient 2.5 % of the pixels that lie on a random cue."
 )
 PICTURES = {
+    "../faithfulness/curves.png": "Is the map true? What is left of the object's score",
+    "../faithfulness/maps.png": "From the image where hiding the map's pixels cost most, to that where it cost least",
     "results.png": "Scores and their intervals",
     "agreement_least.png": "The train images on which saliency and attention agree least",
     "agreement_most.png": "Those on which they agree most",
@@ -78,8 +80,8 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     results, gaps = values(scores), differences(scores, images)
     results.to_csv(out / "results.csv", index=False, float_format="%.4f")
     gaps.to_csv(out / "differences.csv", index=False, float_format="%.4f")
-    pictured = {name: heading.title for name, heading in headings().items() if heading.pictured}
-    pictures.intervals(results, {m: t for m, t in pictured.items() if m in set(results["metric"])}, out / "results.png")
+    main = {name: heading.title for name, heading in headings().items() if heading.pictured}
+    pictures.intervals(results, {m: t for m, t in main.items() if m in set(results["metric"])}, out / "results.png")
     per_class = {arm: pd.read_csv(folder / "per_class.csv", index_col=0)["ap50_voc"] for arm, folder in folders.items()}
     pictures.bars(pd.DataFrame(per_class), out / "per_class.png")
     trained = [arm for arm in params.arms if params.train_of(arm).steps]
@@ -90,12 +92,14 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     overlays(root, selection, [arm for arm in trained if params.arms[arm].variant != "none"], out)
     seeds = int(results["seeds"].max())
     known = json.loads((root / places.METRICS / f"{next(iter(params.arms))}.json").read_text())["baseline"]
-    shown = tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
+    shown = truth(root) | tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
     asked = [arm for arm, row in params.arms.items() if RULES[row.variant].images == "selected"]
-    about = [*told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
+    verdict = json.loads((root / places.FAITHFULNESS / "verdict.json").read_text())["says"]
+    about = [verdict, *told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
     text = markdown(shown, about)
     write(out / "results.md", text)
-    write(out / "report.html", html(shown, about))
+    pictured = {file: title for file, title in PICTURES.items() if (out / file).exists()}
+    write(out / "report.html", html(shown, about, pictured))
     return text
 
 
@@ -115,6 +119,12 @@ def tables(
             row = smallest(gaps, list(cells.columns))
             shown[f"{title}: difference to `{REFERENCE}`, {pairs}"] = pd.concat([cells, row])
     return shown
+
+
+def truth(root: Path) -> dict[str, pd.DataFrame]:
+    """By title the table that says whether the map is true; none where no image could be tested."""
+    path = root / places.FAITHFULNESS / "summary.csv"
+    return {"Is the map true? The object's score as pixels go": as_read(pd.read_csv(path))} if path.exists() else {}
 
 
 def notes(params: Params, seeds: int) -> list[str]:
@@ -268,13 +278,13 @@ def markdown(tables: dict[str, pd.DataFrame], about: Sequence[str]) -> str:
     return "\n".join(["# Results\n", *(f"{paragraph}\n" for paragraph in about), *parts])
 
 
-def html(tables: dict[str, pd.DataFrame], about: Sequence[str]) -> str:
-    """The same with pictures, as one page beside them."""
+def html(tables: dict[str, pd.DataFrame], about: Sequence[str], pictured: Mapping[str, str]) -> str:
+    """The same with pictures, file and title each, as one page beside them."""
     titles = {name: str(heading) for name, heading in headings().items()}
     renamed = {title: frame.rename(columns=titles).to_html(border=0) for title, frame in tables.items()}
     template = Environment(autoescape=True).from_string(PAGE)
     coded = {_coded(title): frame for title, frame in renamed.items()}
-    return template.render(tables=coded, about=[_coded(paragraph) for paragraph in about], pictures=PICTURES)
+    return template.render(tables=coded, about=[_coded(paragraph) for paragraph in about], pictures=pictured)
 
 
 def _coded(text: str) -> Markup:

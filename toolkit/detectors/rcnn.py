@@ -58,7 +58,6 @@ class RCNN(Adapter):
     def detect(self, images: Sequence[Tensor]) -> list[Found]:
         return self.model(list(images))
 
-    @torch.inference_mode()
     def look(self, images: Sequence[Tensor], layer: str, detections: bool = True) -> Look:
         """Without `detections`, the pyramid's finer levels are not made, and the box head is not run."""
         if len({image.shape for image in images}) > 1:

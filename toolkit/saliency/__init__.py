@@ -5,18 +5,25 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from toolkit import detectors, maps
-from toolkit.detectors.adapter import Adapter, Look
+from toolkit.detectors.adapter import Adapter, Found, Look
 from toolkit.detectors.batches import through, together
 from toolkit.errors import BadInput, Problem
 from toolkit.files import link, sha256
 from toolkit.params import Detector, Saliency
+from toolkit.saliency.drise import drise
 from toolkit.saliency.eigencam import eigencam
+from toolkit.saliency.odam import odam
 from toolkit.store import Files, Store, make_missing
 from toolkit.tensors import arithmetic
 from toolkit.voc import Tree
+
+Objects = tuple[Tensor, Tensor]  # boxes [N, 4] in pixels, classes [N] from 0
+OWN = {"odam": odam, "drise": drise}  # methods of salvoc's own that explain objects, not the whole image
+CONFIDENT = 0.3  # the score from which a detection is explained
 
 
 def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str], out: Path) -> None:
@@ -26,9 +33,7 @@ def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequenc
 
     def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
         adapter = detectors.load(detector, classes)
-        if layer not in adapter.layers():
-            mend = "use `default`, or a module of the detector that gives a grid of cells"
-            raise BadInput(Problem("saliency.layer", f"{detector.name} cannot be explained at {layer!r}", mend))
+        require_layer(adapter, layer)
         looking = through(adapter, partial(explain, settings=settings), source, missing, ids, detector.at_once)
         yield from ((image_id, {".png": maps.encode(heatmap)}) for image_id, heatmap in looking)
 
@@ -56,23 +61,60 @@ def seen_at(
 
 
 def layer_of(detector: Adapter | type[Adapter], settings: Saliency) -> str:
-    """The explained layer: params' own, or the detector's."""
-    return detector.layer if settings.layer == "default" else settings.layer
+    """The explained layer, or several joined by `+`: params' own, or the detector's for that method."""
+    if settings.layer != "default":
+        return settings.layer
+    return detector.joined if settings.method == "odam" and detector.joined else detector.layer
+
+
+def require_layer(adapter: Adapter, layer: str) -> None:
+    """Raise `BadInput` where a detector has no such layer."""
+    if not adapter.layers().issuperset(layer.split("+")):
+        mend = "use `default`, a module of the detector that gives a grid of cells, or several joined by +"
+        raise BadInput(Problem("saliency.layer", f"the detector cannot be explained at {layer!r}", mend))
 
 
 def explain(
-    adapter: Adapter, images: Sequence[Tensor], settings: Saliency, seen: Look | None = None
-) -> list[np.ndarray]:
+    adapter: Adapter, images: Sequence[Tensor], settings: Saliency, seen: Look | None = None,
+    asked: Sequence[Objects] | None = None,
+) -> list[np.ndarray]:  # fmt: skip
     """Where the detector looks in each image: maps [h, w] (see `toolkit.maps`), which cover the image exactly.
 
     `images`: [3, H, W] in 0..1, all of one size. `seen` is the detector's look at them at `layer_of`, by those who have
-    one already. pytorch-grad-cam makes the maps of all methods but EigenCAM, and EigenCAM's too where its solver's sign
-    is wanted.
+    one already. EigenCAM's map is of the whole image. All other methods explain objects: those that are `asked` for, by
+    default what the detector finds itself. pytorch-grad-cam makes the maps of all methods that are not salvoc's own,
+    and EigenCAM's where its solver's sign is wanted.
     """
-    layer = layer_of(adapter, settings)
-    if settings.method != "eigencam" or settings.sign == "raw":
+    layer, method = layer_of(adapter, settings), settings.method.lower()
+    if method == "eigencam" and settings.sign == "objectness":
+        with torch.inference_mode():
+            seen = seen or adapter.look(images, layer, detections=False)
+            return eigencam(seen.activations, seen.evidence, seen.covered)
+    if asked is None:
+        with torch.inference_mode():
+            found = seen.found if seen else adapter.detect(images)
+        asked = [confident(own) for own in found]
+    if method in OWN:
+        make = OWN[method]
+    else:
         from toolkit.saliency.library import library_cam  # pytorch-grad-cam brings scikit-learn: seconds to import
 
-        return [library_cam(adapter, image, layer, settings.method) for image in images]
-    seen = seen or adapter.look(images, layer, detections=False)
-    return eigencam(seen.activations, seen.evidence, seen.covered)
+        make = partial(library_cam, method=method)
+    pairs = zip(images, asked, strict=True)
+    return [make(adapter, image, layer.split("+"), boxes=boxes, classes=classes) for image, (boxes, classes) in pairs]
+
+
+def confident(found: Found) -> Objects:
+    """What a detector finds with some confidence, or else the one thing that it is surest of."""
+    scores = found["scores"]
+    keep = scores >= CONFIDENT
+    if len(scores) and not keep.any():
+        keep = scores == scores.max()
+    return found["boxes"][keep], found["labels"][keep] - 1
+
+
+def methods() -> list[str]:
+    """The names of all methods."""
+    from toolkit.saliency.library import METHODS  # as above
+
+    return sorted({*OWN, *METHODS})

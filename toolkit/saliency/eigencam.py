@@ -9,32 +9,29 @@ evidence of objects that the detector finds in the same pass says where it sees 
 correlates with it.
 """
 
-import math
-
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from toolkit.detectors.adapter import Covered
 from toolkit.maps import normalise
+from toolkit.saliency.cells import laid_on_image, seen_cells
 
 DIRECT = 256  # rows of a Gram matrix up to which LAPACK's whole decomposition is the quickest
 BLOCK = 8  # vectors that subspace iteration follows
 ROUNDS = 16  # of subspace iteration
 
 
-def eigencam(activations: Tensor, evidence: Tensor, covered: tuple[float, float, float, float]) -> list[np.ndarray]:
+def eigencam(activations: Tensor, evidence: Tensor, covered: Covered) -> list[np.ndarray]:
     """A map (see `toolkit.maps`) of each image, of as many cells as it has a part of, which cover it exactly.
 
-    `activations` [B, C, h, w] of a layer, `evidence` [B, h, w] of objects in its cells; `covered` is what the image
-    covers of this grid, the rest being padding: top, left, bottom and right in cells.
+    `activations` [B, C, h, w] of a layer, `evidence` [B, h, w] of objects in its cells, of which the image has the part
+    `covered`, the rest being padding.
     """
-    top, left, bottom, right = covered
-    rows, columns = slice(math.floor(top), math.ceil(bottom)), slice(math.floor(left), math.ceil(right))
+    rows, columns = seen_cells(covered)
     cells = projection(activations[:, :, rows, columns])
     grids = oriented(cells, evidence[:, rows, columns]).clamp(min=0)
-    corner = (top - rows.start, left - columns.start)
-    return [normalise(_cover(grid, corner, (bottom - top, right - left))) for grid in grids.cpu().numpy()]
+    return [normalise(laid_on_image(grid, covered)) for grid in grids.cpu().numpy()]
 
 
 def projection(activations: Tensor) -> Tensor:
@@ -77,18 +74,3 @@ def oriented(grids: Tensor, evidence: Tensor) -> Tensor:
     centred = evidence.double() - evidence.double().mean(dim=(1, 2), keepdim=True)
     agreement = (grids * centred).sum(dim=(1, 2), keepdim=True)
     return torch.where(agreement < 0, -grids, grids)
-
-
-def _cover(grid: np.ndarray, corner: tuple[float, float], size: tuple[float, float]) -> np.ndarray:
-    """Resample a grid, of which the image covers `size` cells from `corner` on, to cells that cover the image exactly.
-
-    Both are (down, across).
-    """
-    if corner == (0, 0) and size == grid.shape:
-        return grid
-    (y, x), (height, width), (rows, columns) = corner, size, grid.shape
-    # Cell j of the result has its centre at x + (j + 1/2) * width / columns of the grid, counted in its cells.
-    down, across = height / rows, width / columns
-    scale = np.array([[across, 0, 0.5 * across - 0.5 + x], [0, down, 0.5 * down - 0.5 + y]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(grid, scale, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit import maps
+from toolkit import maps, pictures
 from toolkit.files import png, read_image, write
 from toolkit.voc import Annotation, Object, Tree, render
-from training import pictures
 
 GREEN = (60, 220, 120)
 RED, BLUE, WHITE = (200, 0, 0), (0, 0, 200), (255, 255, 255)

@@ -106,6 +106,27 @@ def curves(losses: Mapping[str, pd.Series], path: Path) -> None:
     _save(figure, path)
 
 
+def falling(curves: pd.DataFrame, shares: Sequence[float], path: Path) -> None:
+    """The mean score as pixels go and as they come back, a line an order; `curves` as faithfulness' `by_image`."""
+    parts = curves.groupby(["direction", "fill"], sort=False)
+    figure, axes = plt.subplots(1, parts.ngroups, figsize=(3 * parts.ngroups + 1.6, 3), sharey=True, squeeze=False)
+    axes = axes[0]
+    steps = [0.0, *shares]
+    for axis, ((direction, fill), rows) in zip(axes, parts, strict=True):
+        means = rows.groupby("order", sort=False)[[f"at {share:g}" for share in steps]].mean()
+        for number, (order, values) in enumerate(means.iterrows()):
+            first = number == 0
+            colour = "black" if first else f"C{number - 1}"
+            axis.plot(np.array(steps) * 100, values, label=order, color=colour, linewidth=2.2 if first else 1)
+        axis.set_title(f"{direction}, {fill}", fontsize=9)
+        axis.set(xlabel="% of the pixels " + ("hidden" if direction == "deletion" else "shown"), ylim=(0, 1))
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("score of the object")
+    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.tight_layout()
+    _save(figure, path)
+
+
 def _save(figure: plt.Figure, path: Path) -> None:
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png", metadata={"Software": None})

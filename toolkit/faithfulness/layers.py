@@ -1,0 +1,74 @@
+"""Which layer and method explain a detector best: `salvoc layers` ranks them by what hiding their pixels costs."""
+
+from collections.abc import Sequence
+from time import thread_time
+
+import numpy as np
+import pandas as pd
+
+from toolkit import saliency
+from toolkit.detectors.adapter import Adapter
+from toolkit.faithfulness.cases import Case, score
+from toolkit.faithfulness.rivals import RIVALS
+from toolkit.faithfulness.trials import SPLIT, Measure, Trial, drawn, explained, probed, trials
+from toolkit.faithfulness.verdict import as_read, by_image, side_by_side, summary
+from toolkit.params import Detector, Faithfulness, Saliency
+from toolkit.voc import Tree
+
+
+def ways(kind: type[Adapter], settings: Saliency, methods: Sequence[str], layers: Sequence[str] = ()) -> list[Saliency]:
+    """Every method at each of these layers, by default at the detector's stages and at the method's own layer.
+
+    Layers joined by + are for those methods that can join them: not for EigenCAM.
+    """
+    found = []
+    for method in methods:
+        way = settings.model_copy(update={"method": method, "layer": "default"})
+        own = layers or dict.fromkeys((*kind.stages, saliency.layer_of(kind, way)))
+        found += [way.model_copy(update={"layer": layer}) for layer in own if method != "eigencam" or "+" not in layer]
+    return found
+
+
+def ranking(
+    source: Tree, detector: Detector, ways: Sequence[Saliency], settings: Faithfulness,
+    classes: Sequence[str],
+) -> pd.DataFrame:  # fmt: skip
+    """A row a way to explain (method and layer) and a rival, the truest first.
+
+    Columns as `verdict.as_read` has them, and `passes`: what the map costs, in passes of the detector over the image
+    (on a CPU; on a GPU it means nothing).
+    """
+    ids = drawn(source.ids(SPLIT), settings.images)
+    named = {f"{way.method} {way.layer}": way for way in ways}
+
+    def prepare(adapter: Adapter) -> Measure:
+        for way in ways:
+            saliency.require_layer(adapter, way.layer)
+
+        def measure(one: Case) -> Trial:
+            orders, seconds = {}, {}
+            for name, way in named.items():
+                orders[name], seconds[name] = _timed(adapter, one, way)
+            begin = thread_time()
+            score(adapter, [one.image], one.box[None], one.label[None])
+            plain = thread_time() - begin
+            orders |= {name: rival.heatmap(one) for name, rival in RIVALS.items()}
+            passes = {name: spent / plain for name, spent in seconds.items()}
+            return probed(adapter, one, orders, settings, detector.at_once) | {"passes": passes}
+
+        return measure
+
+    made_of = [way.model_dump() for way in ways], settings.model_dump(exclude={"images"})
+    made = trials(source, dict.fromkeys(ids), detector, classes, made_of, prepare, "layers", __name__)
+    if not made:
+        return pd.DataFrame()
+    passes = pd.DataFrame([trial["passes"] for trial in made]).median()
+    table = summary(by_image(made, settings))
+    order = side_by_side(table).sort_values("area").index
+    return as_read(table).loc[order].assign(passes=[f"{passes[name]:.1f}" if name in passes else "" for name in order])
+
+
+def _timed(adapter: Adapter, one: Case, way: Saliency) -> tuple[np.ndarray, float]:
+    begin = thread_time()
+    heatmap = explained(adapter, one, way)
+    return heatmap, thread_time() - begin
