@@ -82,8 +82,8 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     gaps.to_csv(out / "differences.csv", index=False, float_format="%.4f")
     main = {name: heading.title for name, heading in headings().items() if heading.pictured}
     pictures.intervals(results, {m: t for m, t in main.items() if m in set(results["metric"])}, out / "results.png")
-    per_class = {arm: pd.read_csv(folder / "per_class.csv", index_col=0)["ap50_voc"] for arm, folder in folders.items()}
-    pictures.bars(pd.DataFrame(per_class), out / "per_class.png")
+    classes = {arm: pd.read_csv(folder / "per_class.csv", index_col=0) for arm, folder in folders.items()}
+    pictures.bars(pd.DataFrame({arm: table["ap50_voc"] for arm, table in classes.items()}), out / "per_class.png")
     trained = [arm for arm in params.arms if params.train_of(arm).steps]
     none = pd.Series(dtype=float)
     curves = {arm: losses(root / places.CURVES / arm) if arm in trained else none for arm in params.arms}
@@ -93,6 +93,8 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     seeds = int(results["seeds"].max())
     known = json.loads((root / places.METRICS / f"{next(iter(params.arms))}.json").read_text())["baseline"]
     shown = truth(root) | tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
+    if "base" in classes:
+        shown["The base detector: AP@0.5 by class"] = precision(classes["base"])
     asked = [arm for arm, row in params.arms.items() if RULES[row.variant].images == "selected"]
     verdict = json.loads((root / places.FAITHFULNESS / "verdict.json").read_text())["says"]
     about = [verdict, *told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
@@ -252,6 +254,12 @@ def changes(root: Path, arms: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+def precision(per_class: pd.DataFrame) -> pd.DataFrame:
+    """A row a class: VOC's AP at IoU 0.5, and of how many test objects."""
+    shown = per_class["ap50_voc"].map("{:.3f}".format)
+    return pd.DataFrame({"AP@0.5 VOC ↑": shown, "test objects": per_class["objects"]})
+
+
 def losses(curves: Path) -> pd.Series:
     """An arm's training loss by step, the mean over its seeds."""
     files = sorted(curves.glob("seed-*/plots/metrics/loss.tsv"))
@@ -274,7 +282,7 @@ def markdown(tables: dict[str, pd.DataFrame], about: Sequence[str]) -> str:
     """The tables for a terminal or a README, after paragraphs that say how to read them."""
     titles = {name: str(heading) for name, heading in headings().items()}
     renamed = {title: frame.rename(columns=titles) for title, frame in tables.items()}
-    parts = [f"## {title}\n\n{frame.to_markdown()}\n" for title, frame in renamed.items()]
+    parts = [f"## {title}\n\n{frame.to_markdown(floatfmt='.3f')}\n" for title, frame in renamed.items()]
     return "\n".join(["# Results\n", *(f"{paragraph}\n" for paragraph in about), *parts])
 
 

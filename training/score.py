@@ -5,6 +5,7 @@ condition, so that a difference of two scores is one in pairs (training/comparis
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,18 +55,19 @@ def build(
     """Score predictions: `metrics` as JSON, all by image into `out`; predictions without maps have no agreement.
 
     `out` gets `resamples.parquet` (a row a seed and resample, a column a score, so that arms can be compared in pairs),
-    `images.parquet` (a row an image, split and seed) and `per_class.csv`. Returns the scores by name.
+    `images.parquet` (a row an image, split and seed) and `per_class.csv` (see `by_class`). Returns the scores by
+    name.
     """
     table = pd.read_parquet(predictions.detections)
     splits = [split for split in predictions.splits if source.split(split).exists()]
     fixations = agreement.fixations_of(source, attention)
+    truths = {split: [truth_of(source, image_id, classes) for image_id in source.ids(split)] for split in splits}
     runs: dict[str, list[Run]] = {split: [] for split in splits}
     for split in splits:
         ids = source.ids(split)
-        truths = [truth_of(source, image_id, classes) for image_id in ids]
         for seed in predictions.seeds:
             found = by_image(table[(table["split"] == split) & (table["seed"] == seed)], ids, classes)
-            detection = average_precision.evaluate(truths, found, classes, resampling.resamples, resampling.seed)
+            detection = average_precision.evaluate(truths[split], found, classes, resampling.resamples, resampling.seed)
             images = explained(predictions.heatmaps / f"seed-{seed}", source, attention, split, fixations)
             runs[split].append(Run(detection, images))
     scores = scored(runs, resampling)
@@ -73,9 +75,15 @@ def build(
     stored(scores).to_parquet(out / "resamples.parquet")
     tables = [r.images.assign(split=split, run=n) for split in splits for n, r in enumerate(runs[split])]
     pd.concat(tables, ignore_index=True).to_parquet(out / "images.parquet")
-    per_class = pd.DataFrame([r.detection.per_class for r in runs["test"]]).mean()
-    per_class.rename_axis("class").rename("ap50_voc").to_csv(out / "per_class.csv")
+    by_class(runs["test"], truths["test"], classes).to_csv(out / "per_class.csv")
     return scores
+
+
+def by_class(runs: Sequence[Run], truths: Sequence[Truth], classes: Sequence[str]) -> pd.DataFrame:
+    """A row a class that has objects: VOC's AP at IoU 0.5, the mean over the runs, and how many (none `difficult`)."""
+    counted = Counter(classes[number] for truth in truths for number in truth.classes[~truth.difficult])
+    precision = pd.DataFrame([run.detection.per_class for run in runs]).mean().rename_axis("class")
+    return precision.to_frame("ap50_voc").assign(objects=precision.index.map(counted))
 
 
 def explained(heatmaps: Path, source: Tree, attention: Path, split: str, fixations: Fixations) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The report: tables whose numbers, signs and words are known beforehand."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -204,7 +205,7 @@ def study(root: Path, sample: Tree, seeds: int) -> None:
         comparison.stored(scores).to_parquet(folder / "resamples.parquet")
         runs = [by_image(v).assign(split="test", run=n) for n, v in enumerate(values)]
         pd.concat(runs).rename_axis("id").reset_index().to_parquet(folder / "images.parquet")
-        pd.Series({"cat": value}, name="ap50_voc").rename_axis("class").to_csv(folder / "per_class.csv")
+        write(folder / "per_class.csv", f"class,ap50_voc,objects\ncat,{value},7\ndog,0.12345,12\n")
         write(root / places.CURVES / arm / "seed-1" / "plots" / "metrics" / "loss.tsv", "step\tloss\n0\t2\n1\t1\n")
 
 
@@ -224,6 +225,10 @@ def test_a_report_says_what_its_numbers_cover(tmp_path: Path, sample: Tree, sett
         assert "smallest to show" in words
         assert "chance" in words
         assert ("± 0.010" in words) == (seeds == 3)  # each arm's standard deviation over its seeds
+    by_class = text.partition("## The base detector: AP@0.5 by class")[2]
+    assert [row.split() for row in re.findall(r"\| (\w+ +\| +[\d.]+ +\| +\d+) \|", by_class)] == [
+        ["cat", "|", "0.500", "|", "7"], ["dog", "|", "0.123", "|", "12"],
+    ]  # fmt: skip
     assert "+0.100" in text  # erasing is ahead of none, in every seed
     assert pd.read_csv(out / "results.csv")["arm"].unique().tolist() == ["base", "none", "erasing"]
     gaps = pd.read_csv(out / "differences.csv")

@@ -16,9 +16,9 @@ from toolkit.bootstrap import Estimate
 from toolkit.files import write
 from toolkit.params import Params
 from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree, render
-from training.average_precision import Detection
+from training.average_precision import Detection, Truth
 from training.comparison import Score
-from training.score import Predictions, Run, baselines, build, nested, scored, truth_of
+from training.score import Predictions, Run, baselines, build, by_class, nested, scored, truth_of
 
 
 def run(map50: float, moved: Sequence[float], **columns: Sequence[float]) -> Run:
@@ -107,6 +107,16 @@ def test_scores_are_written_with_six_places_and_the_ends_of_their_intervals() ->
 
 def test_baselines_are_means_over_images_and_seeds() -> None:
     assert baselines(RUNS["test"]) == {"human_chance_iou": 0.06}
+
+
+def test_a_class_has_its_mean_precision_over_the_seeds_and_its_number_of_objects_that_are_not_difficult() -> None:
+    box = np.zeros((3, 4))
+    truths = [
+        Truth(box, np.array([1, 1, 0]), np.array([False, False, True]), 9, 9),
+        Truth(box, np.array([1, 0, 2]), np.array([True, True, True]), 9, 9),
+    ]
+    table = by_class(RUNS["test"], truths, ["dog", "cat", "sofa"])
+    assert (table["ap50_voc"].to_dict(), table["objects"].to_dict()) == ({"cat": pytest.approx(0.6)}, {"cat": 2})
 
 
 def test_the_truth_is_the_annotation_in_half_open_pixels(tmp_path: Path) -> None:
