@@ -12,7 +12,7 @@ import numpy as np
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from tqdm import tqdm
 
-from toolkit import detectors, maps, metrics, params
+from toolkit import detectors, maps, metrics, params, places
 from toolkit.files import read_image
 from toolkit.saliency import layer_of
 from toolkit.saliency.eigencam import oriented, projection
@@ -21,7 +21,7 @@ from toolkit.voc import Tree
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params.load().with_weights(places.BASE_WEIGHTS)
     source = Tree("datasets/source")
     adapter = detectors.load(settings.detector, settings.data.classes)
     layer = layer_of(adapter, settings.saliency)

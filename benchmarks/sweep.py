@@ -72,7 +72,7 @@ def _sweep(folder: Path, size: int, method: str) -> dict[str, Any]:
     _draw(Tree(root / "datasets" / "own"), ids)
     _dvc(folder, "repro", "source")
     _pretend(root / "datasets", ids)
-    _dvc(folder, "commit", "-f", "base", "attention", "saliency", "agreement")
+    _dvc(folder, "commit", "-f", "sample_base", "base", "attention", "saliency", "agreement")
     runs, filled = [], 0
     for threshold in THRESHOLDS:
         settings["aug"]["threshold"] = threshold
@@ -133,9 +133,9 @@ def _draw(tree: Tree, ids: list[str]) -> None:
 
 
 def _pretend(datasets: Path, ids: list[str]) -> None:
-    """What attention, saliency and agreement would have made."""
-    (datasets / "attention").mkdir()
-    write(datasets / "attention" / "none", "")
+    """What base, attention, saliency and agreement would have made."""
+    for folder in ("base", "attention"):
+        write(datasets / folder / "none", "")
     rng = np.random.default_rng(0)
     for image_id in tqdm(ids, desc="maps", unit="image"):
         heatmap = maps.normalise(cv2.GaussianBlur(rng.random((16, 16)).astype(np.float32), (0, 0), 2))

@@ -29,11 +29,21 @@ def source() -> None:
 
 
 @app.command(rich_help_panel=PANEL)
+def sample_base() -> None:
+    """Train the sample's own base detector -> datasets/base.safetensors (which is committed: rarely needed)."""
+    from training.sample_base import build
+
+    build(settings(), places.SAMPLE_BASE)
+
+
+@app.command(rich_help_panel=PANEL)
 def base() -> None:
-    """Train the sample's base detector -> datasets/base.safetensors (which is committed: rarely needed)."""
+    """The detector that all starts from, fine-tuned on the base split if base.steps says so -> datasets/base."""
     from training.base import build
 
-    build(settings(), places.BASE)
+    needs(places.SOURCE)
+    with new_folder(places.BASE) as out:
+        build(Tree(places.SOURCE), settings(), out / places.BASE_WEIGHTS.name)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -57,8 +67,8 @@ def saliency() -> None:
     """Where the base detector looks in every image -> datasets/saliency."""
     from toolkit.saliency import build
 
-    needs(places.SOURCE)
-    params = settings()
+    needs(places.SOURCE, places.BASE_WEIGHTS)
+    params = settings().with_weights(places.BASE_WEIGHTS)
     with new_folder(places.SALIENCY) as out:
         build(Tree(places.SOURCE), params.detector, params.saliency, params.data.classes, out)
 
@@ -137,9 +147,9 @@ def finetune(arm: Arm) -> None:
     """The base detector fine-tuned on an arm's variant, once a seed -> datasets/arms/ARM."""
     from training.finetune import build
 
-    params = settings()
+    params = settings().with_weights(places.BASE_WEIGHTS)
     known(arm, params.arms)
-    needs(places.VARIANTS / arm)
+    needs(places.VARIANTS / arm, places.BASE_WEIGHTS)
     with new_folder(places.ARMS / arm) as out, new_folder(places.CURVES / arm) as curves:
         build(arm, Tree(places.VARIANTS / arm), params, out, curves)
 

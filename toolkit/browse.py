@@ -96,8 +96,8 @@ def build(
     def samples() -> "Iterator[fiftyone.Sample]":
         for row in rows.to_dict("records"):
             sample = voc_sample(fo, source, row["id"], SOURCE)
-            tested = pd.isna(row["selected"])  # selection is over the train images
-            sample.tags = [row["split"], *([] if tested or not row["selected"] else ["selected"])]
+            tested = row["split"] not in ("train", "base")
+            sample.tags = [row["split"], *(["selected"] if row["selected"] is True else [])]
             for name in (*scores, "selected", "reason"):
                 sample[name] = None if pd.isna(row.get(name)) else row[name]
             for field, folder in stored.items():

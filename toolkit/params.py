@@ -35,8 +35,21 @@ class Data(Section):
     path: str  # the folder source's VOC tree
     train_split: str  # names in ImageSets/Main
     test_split: str
+    base_split: str  # none, half, or another name there
     classes: Distinct[str]
     on_error: Literal["stop", "skip"]
+
+
+class Solver(Section):
+    steps: Count
+    batch: Count
+    lr: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+
+
+class StandIn(Solver):
+    seed: int
 
 
 class Cue(Section):
@@ -52,6 +65,7 @@ class Sample(Section):
     train_scenes: Count
     test_scenes: Count
     cue: Cue
+    base: StandIn
 
 
 class Detector(Section):
@@ -62,16 +76,9 @@ class Detector(Section):
     at_once: Count
 
 
-class Solver(Section):
-    steps: Count
-    batch: Count
-    lr: Annotated[float, Field(gt=0)]
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: Annotated[float, Field(ge=0)]
-
-
 class Base(Solver):
     seed: int
+    steps: Annotated[int, Field(ge=0)]
 
 
 class Attention(Section):
@@ -148,6 +155,11 @@ class Params(Section):
     train: Train
     score: Score
 
+    def with_weights(self, checkpoint: Path) -> "Params":
+        """The same, but for the detector's weights: those of a checkpoint."""
+        weights = {"weights": "checkpoint", "checkpoint": str(checkpoint)}
+        return self.model_copy(update={"detector": self.detector.model_copy(update=weights)})
+
     def aug_of(self, arm: str) -> Aug:
         """The settings by which an arm's train images are selected and changed: `aug`, and what differs in its row."""
         return Aug.model_validate(merged(self.aug.model_dump(), self.arms[arm].aug))
@@ -187,6 +199,10 @@ def load(path: str | Path = "params.yaml") -> Params:
             Problem(where + ".".join(map(str, e["loc"])), f"{e['msg']} (it is {e['input']!r})", _mend(e["type"]))
             for e in error.errors()
         ) from None
+    if params.base.steps and params.data.base_split == "none":
+        fault = f"is {params.base.steps}, but data.base_split is none: there is nothing to train on"
+        mend = "set data.base_split to half or to a third split of your tree, or base.steps to 0"
+        raise BadInput(Problem(f"{path}: base.steps", fault, mend))
     return params
 
 

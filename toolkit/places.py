@@ -7,7 +7,9 @@ DATASETS, REPORTS = Path("datasets"), Path("reports")
 HUMAN = DATASETS / "human"  # where people put attention of their own
 
 SOURCE = DATASETS / "source"
-BASE = DATASETS / "base.safetensors"
+SAMPLE_BASE = DATASETS / "base.safetensors"
+BASE = DATASETS / "base"
+BASE_WEIGHTS = BASE / "weights.safetensors"  # of the detector that saliency and every arm start from
 ATTENTION = DATASETS / "attention"
 SALIENCY = DATASETS / "saliency"
 AGREEMENT = DATASETS / "agreement.parquet"

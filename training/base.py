@@ -1,52 +1,39 @@
-"""The sample's base detector, the stand-in for COCO weights: trained on endless scenes of its own, cue and all.
+"""The base detector, which saliency and every arm start from: as it comes, or fine-tuned on the base split.
 
-`salvoc base` makes the checkpoint that is committed. It takes longer than all other stages together.
+The base split is a third one beside train and test. Fine-tuning on it is for those who have no COCO weights: heads that
+were never trained find no objects, and where such a detector looks says little.
 """
 
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
-
-from toolkit.detectors.adapter import Target
+from toolkit import detectors
 from toolkit.detectors.checkpoint import save_checkpoint
-from toolkit.detectors.fasterrcnn_lite0 import FasterRCNNLite0
-from toolkit.files import seed_of, write
+from toolkit.files import link, sha256
 from toolkit.params import Params
-from toolkit.sources.scenes import draw
 from toolkit.store import Store
 from toolkit.tensors import arithmetic
-from toolkit.voc import VOC_CLASSES
-from training.data import as_target
+from toolkit.voc import Tree
+from training.data import Examples
 from training.engine import fit
 from training.objectives import OBJECTIVES
 
 
-class Scenes(Dataset[tuple[Tensor, Target]]):
-    """Scenes drawn when asked for; every number is another one, and none is the sample's."""
+def build(source: Tree, params: Params, out: Path) -> None:
+    """Write the detector that `params.detector` says, after `base.steps` on the base split, as the checkpoint `out`.
 
-    def __init__(self, params: Params) -> None:
-        self.params = params
-
-    def __getitem__(self, view: tuple[int, bool]) -> tuple[Tensor, Target]:
-        number, flip = view
-        sample, seed = self.params.sample, seed_of(self.params.base.seed, "base", number)
-        scene = draw(f"base_{number}", np.random.SeedSequence(seed), sample.size, sample.cue, "correlated")
-        return as_target(scene.image, scene.annotation, VOC_CLASSES, flip)
-
-
-def build(params: Params, out: Path) -> None:
-    """Train the embedded detector on scenes and write its checkpoint."""
-    base = params.base
-    weights = Store("training", __name__).path("base", base, params.sample, arithmetic(), suffix=".safetensors")
+    A finished one is stored by content, that of the base split alone; an unfinished one goes on from its last saved
+    step.
+    """
+    base, classes = params.base, params.data.classes
+    ids = source.ids("base") if base.steps else []
+    images = [(sha256(source.image(i)), sha256(source.annotation(i))) for i in ids]
+    made_of = (detectors.fingerprint(params.detector, classes), images, base, arithmetic())
+    weights = Store("training", __name__).path("base", *made_of, suffix=".safetensors")
     if not weights.exists():
-        torch.manual_seed(base.seed)
-        adapter = FasterRCNNLite0(len(VOC_CLASSES), params.sample.size)
-        state = weights.with_suffix(".pt")
-        views = base.steps * base.batch
-        fit(adapter, OBJECTIVES["detection"], Scenes(params), views, base, base.seed, state, "base")
-        save_checkpoint(adapter.half(), weights, VOC_CLASSES)  # it is committed in half, and read back into float32
+        adapter, state = detectors.load(params.detector, classes), weights.with_suffix(".pt")
+        if base.steps:
+            data = Examples(source, ids, classes)
+            fit(adapter, OBJECTIVES["detection"], data, len(data), base, base.seed, state, "base")
+        save_checkpoint(adapter, weights, classes)
         state.unlink(missing_ok=True)
-    write(out, weights.read_bytes())  # no link: git keeps this file, and may write to it
+    link(weights, out)

@@ -55,7 +55,7 @@ def predicted(
 ) -> dict[str, Path]:
     """The stored `.npz` of what one detector sees in each image, its map beside it as `.png`; made where missing."""
     classes = params.data.classes
-    detector = params.detector.model_copy(update={"weights": "checkpoint", "checkpoint": str(weights)})
+    detector = params.with_weights(weights).detector
     asked = {image_id: annotation.objects for image_id, annotation in known.items()}
     store = Store("predictions", __name__)
     paths = saliency.seen_at(store, source, asked, detector, params.saliency, classes, suffix=".npz")

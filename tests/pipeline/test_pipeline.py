@@ -20,11 +20,21 @@ def stages_run(printed: str) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", printed))
 
 
-def test_the_whole_study_runs_and_the_base_stage_is_skipped(finished: Finished) -> None:
+def test_the_whole_study_runs_and_the_committed_base_detector_is_taken_as_it_is(finished: Finished) -> None:
     repository, printed = finished
     ran = stages_run(printed)
-    assert {"source", "attention", "saliency", "agreement", "select", "variant@inpainting", "report", "browse"} <= ran
-    assert "base" not in ran  # its checkpoint is committed
+    assert {
+        "source",
+        "base",
+        "attention",
+        "saliency",
+        "agreement",
+        "select",
+        "variant@inpainting",
+        "report",
+        "browse",
+    } <= ran
+    assert "sample_base" not in ran  # its checkpoint is committed
     text = (repository.root / "reports" / "study" / "results.md").read_text()
     for arm in ("base", "none", "erasing", "inpainting", "chance", "centre", "constant"):
         assert f"| {arm} " in text
@@ -104,6 +114,7 @@ def test_another_threshold_selects_anew_and_inpaints_no_image_twice(finished: Fi
 @pytest.mark.parametrize(
     ("stage", "store", "last", "count"),
     [
+        ("base", "training", "*.safetensors", 1),
         ("attention", "attention", "*.png", 5),
         ("saliency", "saliency", "*.png", 5),
         ("variant@inpainting", "variants/inpainting", "*.json", 1),

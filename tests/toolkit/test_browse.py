@@ -25,8 +25,8 @@ from toolkit.params import Cue
 from toolkit.sources import scenes
 from toolkit.voc import Tree
 
-IDS = ["a", "b", "c", "d", "e"]
-TRAIN = IDS[:3]
+TRAIN, TEST, BASE = ["a", "b", "c"], ["d", "e"], ["f"]
+IDS = [*TRAIN, *TEST, *BASE]
 SIZE = 128
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -73,9 +73,9 @@ def make(root: Path) -> None:
 def export(root: Path) -> Path:
     """Build the export in `root`, under a temporary name as a stage does."""
     place = root / "datasets/fiftyone"
-    agreement = pd.DataFrame({"id": IDS, "split": ["train"] * 3 + ["test"] * 2})
+    agreement = pd.DataFrame({"id": IDS, "split": ["train"] * 3 + ["test"] * 2 + ["base"]})
     for number, name in enumerate(f"{truth}_{metric}" for truth in TRUTHS for metric in METRICS):
-        agreement[name] = [0.1 * number + 0.01 * (5 - i) for i in range(5)]
+        agreement[name] = [0.1 * number + 0.01 * (5 - i) for i in range(len(IDS))]
     agreement.loc[1, ["human_mae", "human_iou", "human_cc"]] = np.nan
     people = {"arm": "erasing", "id": TRAIN, "selected": [True, False, True], "reason": ["low", "ok", "low"]}
     gaze = {"arm": "by_gaze", "id": TRAIN, "selected": [False, False, True], "reason": ["high", "ok", "low"]}
@@ -144,7 +144,7 @@ def test_every_path_lies_in_the_clone(root: Path, dataset: Any) -> None:
     paths = dataset.values("filepath")
     for field in ("human_attention", "gaze_attention", "saliency"):
         paths += [path for path in dataset.values(f"{field}.map_path") if path]
-    assert len(paths) == 6 + 4 + 5 + 5
+    assert len(paths) == 7 + 5 + 6 + 6
     assert all(Path(path).is_relative_to(root) and Path(path).is_file() for path in paths)
 
 
@@ -167,6 +167,12 @@ def test_sample_of_a_test_image(root: Path, dataset: Any) -> None:
     assert found["prediction_erasing"].detections[1].bounding_box == [0, 0.25, 0.5, 0.75]
     assert empty["prediction_erasing"].detections == []
     assert found.selected is None and found.tags == ["test"]
+
+
+def test_an_image_of_the_base_split_was_neither_selected_nor_tested(root: Path, dataset: Any) -> None:
+    sample = dataset[str(root / "datasets/source/JPEGImages/f.jpg")]
+    assert (sample.tags, sample.selected, sample.reason, sample["prediction_erasing"]) == (["base"], None, None, None)
+    assert sample.saliency is not None
 
 
 def test_what_is_not_known_is_not_there(root: Path, dataset: Any) -> None:
@@ -193,10 +199,10 @@ def test_views_and_what_is_active(dataset: Any) -> None:
     views = {name: dataset.load_saved_view(name).values("filepath") for name in dataset.list_saved_views()}
     stems = {name: "".join(Path(path).stem for path in paths) for name, paths in views.items()}
     assert stems == {
-        "source": "abcde",
+        "source": "abcdef",
         "selected": "ac",
-        "worst agreement, human": "edca",
-        "worst agreement, gaze": "edcba",
+        "worst agreement, human": "fedca",
+        "worst agreement, gaze": "fedcba",
         "variant erasing": "a",
     }
     assert set(dataset.app_config.active_fields.paths) == set(browse.COLOURS)
@@ -262,9 +268,9 @@ def test_app_draws_the_heatmaps_over_the_images_whichever_address_is_opened(app:
         looker = page.locator("[data-cy=looker]")
         page.goto(app.partition("/datasets/")[0])  # what people type who know the port
         page.get_by_text("Dismiss").click()
-        until(lambda: looker.count() == 6, 30)
+        until(lambda: looker.count() == 7, 30)
         page.goto(app)
-        until(lambda: looker.count() == 6, 30)
+        until(lambda: looker.count() == 7, 30)
         for field, active in {**dict.fromkeys(browse.COLOURS, True), "prediction_erasing": False}.items():
             assert page.locator(f"[data-cy=checkbox-{field}] input").is_checked() is active
 

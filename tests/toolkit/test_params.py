@@ -73,6 +73,8 @@ def test_voc_2012_is_split_as_its_makers_split_it_and_seen_five_times(tmp_path: 
         ("train.steps", 0),
         ("detector.at_once", 2.5),
         ("sample.size", 100),
+        ("sample.base.steps", 0),
+        ("base.steps", -1),
         ("sample.cue.place", "everywhere"),
         ("data.path", None),
     ],
@@ -88,7 +90,7 @@ def test_every_bad_value_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         params.load(path)
     assert {problem.file.split(": ")[1] for problem in caught.value.problems} == {
-        "aug.threshold", "base.momentum", "train.momentum",
+        "aug.threshold", "sample.base.momentum", "base.momentum", "train.momentum",
     }  # fmt: skip
 
 
@@ -98,6 +100,18 @@ def test_what_is_no_params_file_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(BadInput, match="params"):
         params.load(path)
+
+
+def test_a_base_detector_to_be_trained_wants_images_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"base\.steps: is 10, .* set data\.base_split to half .* or base\.steps to 0"):
+        params.load(changed(tmp_path, "base.steps", 10))
+
+
+def test_photographs_have_a_base_detector_trained_on_half_of_train(tmp_path: Path) -> None:
+    own = loaded(tmp_path, "photographs")
+    assert (own.data.source, own.data.base_split, own.detector.weights) == ("folder", "half", "imagenet")
+    assert own.base.steps > 0
+    assert all(loaded(tmp_path, name).base.steps == 0 for name in ("sample", "folder", "voc2012"))
 
 
 def test_an_arm_s_own_settings_are_checked_by_their_keys(tmp_path: Path) -> None:

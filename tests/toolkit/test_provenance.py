@@ -46,10 +46,10 @@ def test_a_stage_depends_on_all_the_code_that_makes_its_outputs(stage: str) -> N
 
 def test_the_committed_base_detector_is_of_this_code() -> None:
     """Otherwise every clone's first `dvc repro` would train it anew: see CONTRIBUTING."""
-    deps = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["base"]["deps"]
+    deps = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["sample_base"]["deps"]
     stale = [dep["path"] for dep in deps if md5((ROOT / dep["path"]).read_bytes()).hexdigest() != dep["md5"]]
     assert not stale
-    assert {dep["path"] for dep in deps} == set(STAGES["base"]["deps"])
+    assert {dep["path"] for dep in deps} == set(STAGES["sample_base"]["deps"])
 
 
 def test_imports_are_followed_wherever_they_stand() -> None:

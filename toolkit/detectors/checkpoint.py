@@ -43,6 +43,6 @@ def load_checkpoint(adapter: Adapter, path: Path, classes: Sequence[str]) -> Non
 def present(path: Path) -> Path:
     """The checkpoint's path; raises `BadInput` where it is not there."""
     if not path.is_file():
-        mend = "name one that is there in detector.checkpoint; `dvc repro base` makes the sample's own"
+        mend = "name one that is there in detector.checkpoint; `dvc repro sample_base` makes the sample's own"
         raise BadInput(Problem(str(path), "the detector's checkpoint is missing", mend))
     return path

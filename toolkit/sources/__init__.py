@@ -47,7 +47,17 @@ def _copied(tree: Tree, params: Params, out: Path) -> dict[str, Any]:
     """Somebody's tree, checked whole."""
     data = params.data
     splits = {"train": data.train_split, "test": data.test_split}
-    return folder.build(tree, splits, data.classes, data.on_error, out)
+    if data.base_split not in ("none", "half"):
+        splits["base"] = data.base_split
+    return folder.build(tree, splits, data.classes, data.on_error, out, halve=data.base_split == "half")
+
+
+def _drawn(params: Params, out: Path) -> dict[str, Any]:
+    """The sample, whose base detector has scenes of its own."""
+    if params.data.base_split != "none":
+        fault = f"is {params.data.base_split!r}, but the sample's base detector is committed, trained on other scenes"
+        raise BadInput(Problem("data.base_split", fault, "set it to none, and base.steps to 0"))
+    return sample.build(params.sample, out)
 
 
 def _own(params: Params) -> Tree:
@@ -62,9 +72,7 @@ def _own(params: Params) -> Tree:
 
 
 SOURCES = {
-    "sample": Source(
-        lambda params, out: sample.build(params.sample, out), "https://www.apache.org/licenses/LICENSE-2.0"
-    ),
+    "sample": Source(_drawn, "https://www.apache.org/licenses/LICENSE-2.0"),
     "folder": Source(lambda params, out: _copied(_own(params), params, out), "as the source's"),
     "voc2012": Source(
         lambda params, out: _copied(voc2012.fetch(repository() / DOWNLOADS), params, out),

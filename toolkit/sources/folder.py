@@ -12,26 +12,31 @@ from tqdm import tqdm
 
 from toolkit import maps
 from toolkit.errors import BadInput, Problem
-from toolkit.files import copy
+from toolkit.files import copy, seed_of
 from toolkit.voc import Annotation, Object, Tree, parse, read_ids, safe_id, write_ids
 
 MAX_PIXELS = 64_000_000  # of an image; more in a small file is a decompression bomb
 MAX_XML = 10_000_000  # bytes of an annotation
+_APART = "no detector may be judged on an image that it was trained on"
 _GREY = ("L", "I;16")  # Pillow's names for grey of 8 and 16 bits
 
 
 def build(
-    tree: Tree, splits: Mapping[str, str], classes: Sequence[str], on_error: Literal["stop", "skip"], out: Path
-) -> dict[str, object]:
+    tree: Tree, splits: Mapping[str, str], classes: Sequence[str], on_error: Literal["stop", "skip"], out: Path,
+    *, halve: bool = False,
+) -> dict[str, object]:  # fmt: skip
     """Check the tree, then copy its splits into the empty folder `out` as a VOC tree with salvoc's split names.
 
-    Returns the counts of images, of each split and of known attention, and what was skipped and why. A blank attention
-    map says nothing and is left out. Raises `BadInput` with every problem, before anything is written: for any with
-    "stop", where a split has no image left with "skip".
+    `halve`: half of train becomes the split `base`. Returns the counts of images, of each split and of known attention,
+    and what was skipped and why. A blank attention map says nothing and is left out. Raises `BadInput` with every
+    problem, before anything is written: for any with "stop", where a split has no image left with "skip", where train
+    is too small to halve.
     """
     ids, problems = check(tree, splits, classes)
     if problems and (on_error == "stop" or not all(ids.values())):
         raise BadInput(problems)
+    if halve:
+        ids |= halves(ids["train"], tree.split(splits["train"]))
     target = Tree(out)
     attention = 0
     for image_id in tqdm([image_id for split in ids.values() for image_id in split], "copy", unit=" images"):
@@ -47,11 +52,25 @@ def build(
     return {"images": sum(counts.values()), **counts, "attention": attention, "skipped": skipped}
 
 
+def halves(ids: Sequence[str], split: Path) -> dict[str, list[str]]:
+    """The ids of train as those of `train` and `base`, about half each, in their order: each id's hash says which.
+
+    Raises `BadInput`, naming the file `split`, where a half would be empty.
+    """
+    names = {image_id: ("train", "base")[seed_of("base", image_id) % 2] for image_id in ids}
+    parts = {name: [image_id for image_id in ids if names[image_id] == name] for name in ("train", "base")}
+    if not all(parts.values()):
+        mend = "list more images, or name a split of other images in data.base_split"
+        raise BadInput(Problem(str(split), f"has too few images to halve: {len(ids)}", mend))
+    return parts
+
+
 def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tuple[dict[str, list[str]], list[Problem]]:
     """The usable ids of each split, in file order, and every problem of the tree, in the splits' order.
 
-    `splits` maps salvoc's names to the tree's. An id with a problem, or in two splits, is in no split that is returned;
-    an id listed twice is in it once. Where a folder or a split is missing, the splits concerned come back empty.
+    `splits` maps salvoc's names to the tree's. An id with a problem, or in several splits, is in no split that is
+    returned; an id listed twice is in it once. Where a folder or a split is missing, the splits concerned come back
+    empty.
     """
     if not tree.root.is_dir():
         return {name: [] for name in splits}, [Problem(str(tree.root), "is not a folder", "mend data.path")]
@@ -63,9 +82,9 @@ def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tupl
     if missing:
         return {name: [] for name in splits}, missing
 
-    if len(set(splits.values())) < len(splits):
-        mend = "name two: a test image must not be trained on"
-        same = Problem("data.train_split and data.test_split", "are the same split", mend)
+    named = Counter(splits.values())
+    if twice := [f"data.{name}_split" for name, theirs in splits.items() if named[theirs] > 1]:
+        same = Problem(" and ".join(twice), "are the same split", f"name another for each: {_APART}")
         return {name: [] for name in splits}, [same]
 
     listed: dict[str, list[str]] = {}
@@ -74,16 +93,17 @@ def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tupl
         listed[name], faults = _listed(tree, theirs)
         problems += faults
 
-    home = Counter(image_id for ids in listed.values() for image_id in ids)
-    leaks = {image_id for image_id, count in home.items() if count > 1}
-    where = " and ".join(str(tree.split(theirs)) for theirs in splits.values())
+    homes: dict[str, list[str]] = {}
+    for name, ids in listed.items():
+        for image_id in ids:
+            homes.setdefault(image_id, []).append(str(tree.split(splits[name])))
+    leaks = {image_id: where for image_id, where in homes.items() if len(where) > 1}
     problems += [
-        Problem(where, f"share the image {image_id!r}", "list it in one of them: a test image must not be trained on")
-        for image_id in home
-        if image_id in leaks
+        Problem(" and ".join(where), f"share the image {image_id!r}", f"list it in one of them: {_APART}")
+        for image_id, where in leaks.items()
     ]
 
-    faults_of = _check_images(tree, list(home), frozenset(classes))
+    faults_of = _check_images(tree, list(homes), frozenset(classes))
     problems += [problem for faults in faults_of.values() for problem in faults]
     usable = {
         name: [image_id for image_id in ids if image_id not in leaks and not faults_of[image_id]]

@@ -40,6 +40,17 @@ def test_one_split_for_both_is_named_once(tree: Tree) -> None:
     assert [problem.fault for problem in problems] == ["are the same split"]
 
 
+def test_a_third_split_is_held_against_both_others(tree: Tree) -> None:
+    write_ids(tree.split("mine"), "be")
+    _, problems = check(tree, SPLITS | {"base": "mine"}, CLASSES)
+    assert [(problem.file, problem.fault) for problem in problems[:2]] == [
+        (f"{tree.split('train')} and {tree.split('mine')}", "share the image 'b'"),
+        (f"{tree.split('val')} and {tree.split('mine')}", "share the image 'e'"),
+    ]
+    _, (same,) = check(tree, SPLITS | {"base": "train"}, CLASSES)
+    assert (same.file, same.fault) == ("data.train_split and data.base_split", "are the same split")
+
+
 def test_png_data_under_a_jpg_s_name_is_good_as_variants_have_it(tree: Tree) -> None:
     tree.image(tree.ids("train")[0]).write_bytes(png(PIXELS))
     assert check(tree, SPLITS, CLASSES)[1] == []

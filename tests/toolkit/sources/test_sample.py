@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from toolkit import maps, sources, voc
+from toolkit.errors import BadInput
 from toolkit.files import digest, read_image, sha256
 from toolkit.params import Cue, Params
 from toolkit.sources.masks import CUE, OBJECT, read_mask
@@ -27,6 +28,13 @@ def test_the_same_params_give_the_same_bytes(sample: Tree, settings: Params, tmp
     sources.build(settings, tmp_path)
     files = sorted(path.relative_to(sample.root) for path in sample.root.rglob("*") if path.is_file())
     assert [sha256(tmp_path / file) for file in files] == [sha256(sample.root / file) for file in files]
+
+
+def test_the_sample_has_no_images_to_train_a_base_detector_on(settings: Params, tmp_path: Path) -> None:
+    halved = settings.model_copy(update={"data": settings.data.model_copy(update={"base_split": "half"})})
+    with pytest.raises(BadInput, match=r"data\.base_split: is 'half', .* set it to none"):
+        sources.build(halved, tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
 def test_scenes_are_drawn_as_ever() -> None:
