@@ -88,9 +88,12 @@ def _params() -> Finding:
         return Finding("params.yaml", str(error), mend, fine=False)
     weights, checkpoint = settings.detector.weights, Path(settings.detector.checkpoint)
     if weights == "checkpoint" and not checkpoint.exists():
-        return Finding("detector", f"{checkpoint} is missing", "`dvc pull` or `dvc repro base`", fine=False)
+        mend = "mend detector.checkpoint; `dvc repro sample_base` makes the sample's own"
+        return Finding("detector", f"{checkpoint} is missing", mend, fine=False)
     detector = f"{settings.detector.name} ({detectors.find(settings.detector.name).licence})"
-    return Finding("params.yaml", f"fine; source {settings.data.source}, {weights} of detector {detector}")
+    steps, split = settings.base.steps, settings.data.base_split
+    base = f"; the base detector takes {steps} steps on data.base_split ({split})" if steps else ""
+    return Finding("params.yaml", f"fine; source {settings.data.source}, {weights} of detector {detector}{base}")
 
 
 def names_are_known(settings: Params) -> None:

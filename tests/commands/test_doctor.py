@@ -9,6 +9,7 @@ import pytest
 
 from commands.doctor import EXTRAS, findings, names_are_known
 from tests.conftest import ROOT
+from toolkit import presets
 from toolkit.attention import deepgaze
 from toolkit.errors import BadInput
 from toolkit.params import Arm, Params
@@ -47,6 +48,18 @@ def test_what_is_missing_or_broken_is_found_with_its_mend(tmp_path: Path, monkey
     ill = {finding.what: finding for finding in findings() if not finding.fine}
     assert {*ill} == {"MongoDB for FiftyOne", "git", "params.yaml"}
     assert all(finding.found and finding.mend for finding in ill.values())
+
+
+def test_a_missing_checkpoint_is_found_where_the_detector_starts_from_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for preset, finding in (("sample", "detector"), ("photographs", "params.yaml")):
+        (tmp_path / "params.yaml").write_text(presets.text(ROOT / "presets", preset))
+        (said,) = (found for found in findings() if found.what in ("detector", "params.yaml"))
+        assert (said.what, said.fine) == (finding, preset == "photographs")
+        assert ("`dvc repro sample_base`" in said.mend) == (preset == "sample")
+    assert "takes 2400 steps on data.base_split (half)" in said.found
 
 
 def test_every_name_that_no_table_has_is_found_before_a_stage_runs(settings: Params) -> None:

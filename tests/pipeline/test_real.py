@@ -1,6 +1,7 @@
-"""The whole pipeline on real photographs, through `data.source: folder`."""
+"""The whole pipeline on real photographs, as `presets/photographs.yaml` has it."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +12,8 @@ from toolkit.files import link, read_image
 from toolkit.voc import Tree
 
 PHOTOGRAPHS = {
-    "detector.name": "fasterrcnn_lite0",
-    "detector.weights": "imagenet",
-    "detector.size": 256,
+    "base.steps": 3,
+    "base.batch": 2,
     "aug.threshold": 0.2,
     "arms": {
         "base": {"variant": "none", "steps": 0},
@@ -31,8 +31,8 @@ PHOTOGRAPHS = {
 def some_photographs(real: Path, root: Path) -> Tree:
     """A small VOC tree of the real one's first images."""
     whole, few = Tree(real / "voc2012_mini"), Tree(root)
-    for split, count in (("train", 12), ("val", 5)):
-        ids = whole.ids(split)[:count]
+    for split, theirs, count in (("train", "train", 16), ("test", "val", 5)):
+        ids = whole.ids(theirs)[:count]
         voc.write_ids(few.split(split), ids)
         for image_id in ids:
             link(whole.image(image_id), few.image(image_id))
@@ -43,14 +43,14 @@ def some_photographs(real: Path, root: Path) -> Tree:
 def test_real_photographs_go_all_the_way(real: Path, tmp_path: Path) -> None:
     photographs = some_photographs(real, tmp_path / "photographs")
     repository: Repository = new_repository(tmp_path / "repository", {})
-    repository.run(f"salvoc preset folder --path {photographs.root}")
+    repository.run(f"salvoc preset photographs --path {photographs.root}")
     repository.set(PHOTOGRAPHS)
     repository.commit("folder")
     repository.run("dvc repro")
 
     datasets, reports = repository.root / "datasets", repository.root / "reports"
     about = json.loads((datasets / "source" / "source.json").read_text())
-    assert (about["train"], about["test"], about["attention"], about["skipped"]) == (12, 5, 0, [])
+    assert (about["train"] + about["base"], about["test"], about["attention"], about["skipped"]) == (16, 5, 0, [])
     selection = pd.read_parquet(datasets / "selection.parquet", filters=[("arm", "==", "inpainting")])
     assert set(selection["truth"]) == {"gaze"}  # nobody's own attention is known
     for image_id in Tree(datasets / "source").all_ids():
@@ -63,4 +63,8 @@ def test_real_photographs_go_all_the_way(real: Path, tmp_path: Path) -> None:
         metrics = json.loads((reports / "metrics" / f"{arm}.json").read_text())
         assert set(metrics) == {"detection", "gaze", "baseline"}
         assert 0 <= metrics["gaze"]["iou"] <= 1
+    assert "## The base detector: AP@0.5 by class" in (reports / "study" / "results.md").read_text()
+    objects = pd.read_csv(reports / "scores" / "base" / "per_class.csv", index_col="class")["objects"]
+    known = [o for i in photographs.ids("test") for o in voc.read(photographs.annotation(i)).objects]
+    assert objects.to_dict() == Counter(o.name for o in known if not o.difficult)
     assert (datasets / "fiftyone" / "samples.json").exists()
