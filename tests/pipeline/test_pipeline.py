@@ -23,17 +23,8 @@ def stages_run(printed: str) -> set[str]:
 def test_the_whole_study_runs_and_the_committed_base_detector_is_taken_as_it_is(finished: Finished) -> None:
     repository, printed = finished
     ran = stages_run(printed)
-    assert {
-        "source",
-        "base",
-        "attention",
-        "saliency",
-        "agreement",
-        "select",
-        "variant@inpainting",
-        "report",
-        "browse",
-    } <= ran
+    assert {"source", "base", "attention", "saliency", "agreement", "select", "report", "browse"} <= ran
+    assert "variant@inpainting" in ran
     assert "sample_base" not in ran  # its checkpoint is committed
     text = (repository.root / "reports" / "study" / "results.md").read_text()
     for arm in ("base", "none", "erasing", "inpainting", "chance", "centre", "constant"):
