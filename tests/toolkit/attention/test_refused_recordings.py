@@ -13,6 +13,7 @@ from scipy.io import savemat
 
 from tests.toolkit.attention.layouts import ANN, BOB, cells, osie, picture, points_image, scene
 from toolkit.attention import recordings
+from toolkit.attention.recordings.matlab import loaded
 from toolkit.errors import BadInput
 from toolkit.files import write
 
@@ -78,10 +79,12 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_
     assert matlab(tmp_path, packed) < 400_000
     tracemalloc.start()
     try:
-        ((named, fault),) = faults(tmp_path)
+        with pytest.raises(ValueError, match=f"unpacks to more than {recordings.MAX_UNPACKED} bytes"):
+            loaded(tmp_path / "fixations.mat", "fixations")
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
+    ((named, fault),) = faults(tmp_path)
     assert named == "fixations.mat"
     assert f"unpacks to more than {recordings.MAX_UNPACKED} bytes" in fault
 
