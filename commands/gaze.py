@@ -7,7 +7,9 @@ import typer
 
 from toolkit import places
 
-Recordings = Annotated[list[Path], typer.Argument(help="Folders laid out as OSIE, Scene or MIT1003.")]
+Recordings = Annotated[
+    list[Path], typer.Argument(help="Folders laid out as OSIE, Scene, MIT1003 or POET, with their images.")
+]
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Gaze predictors against people's fixations.")
 
 

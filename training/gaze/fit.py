@@ -147,7 +147,7 @@ def _packed(readouts: Readouts) -> bytes:
 
 def train(folders: Sequence[Path], out: Path) -> None:
     """Fit the embedded predictor to whole recordings and write its weights, which know what they were fitted to."""
-    read = [recordings.read(folder) for folder in folders]
+    read = [recordings.with_images(folder) for folder in folders]
     path = fitted([views_of(recording) for recording in read], "gaze")
     about = {recording.name: content(recording) for recording in read}
     write(out, save(load_file(path), {"recordings": json.dumps(about)}))

@@ -223,7 +223,7 @@ def _read_out(features: Path, weights: dict[str, Path]) -> Densities:
 
 def evaluate(folders: Sequence[Path], out: Path) -> str:
     """Score every predictor on every recording; the tables as Markdown, and a row an image into `out`."""
-    read = [recordings.read(folder) for folder in folders]
+    read = [recordings.with_images(folder) for folder in folders]
     known = [recording for recording in read if fit.was_fitted_to(WEIGHTS, recording)]
     anew = refitted(known) if known else {}
     pages = []

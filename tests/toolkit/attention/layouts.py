@@ -12,6 +12,8 @@ BOB = np.array([[31.0, 21.0]])
 NOBODY = np.zeros((0, 2))
 ANN_KEPT = [[10.5, 4.0], [59.9, 39.9]]
 
+Eyes = tuple[np.ndarray, np.ndarray]  # what the left and the right one fixated, [N, 2] x, y each
+
 
 def picture(path: Path, width: int = 60, height: int = 40) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,3 +62,30 @@ def points_image(
         fixated[y, x] = 255
     (folder / "ALLFIXATIONMAPS").mkdir(parents=True, exist_ok=True)
     Image.fromarray(fixated).save(folder / "ALLFIXATIONMAPS" / f"{image_id}_fixPts.jpg", quality=90)
+
+
+def poet(folder: Path, name: str, rows: Sequence[tuple[str, tuple[int, ...], Sequence[Eyes]]]) -> Path:
+    """A class' file of POET: a photograph's id, its dimensions, and each person's points by the left and right eye."""
+
+    def eye(points: np.ndarray) -> dict[str, np.ndarray]:
+        return {"time": np.zeros(points.shape, np.uint16), "pos": points}
+
+    def trials(people: Sequence[Eyes]) -> np.ndarray:
+        return structs([{"imgCoord": {"fixR": eye(right), "fixL": eye(left)}} for left, right in people])
+
+    folder.mkdir(parents=True, exist_ok=True)
+    found = [
+        {"filename": image_id, "dimensions": np.array([dimensions], np.uint16), "fixations": trials(people)}
+        for image_id, dimensions, people in rows
+    ]
+    savemat(folder / f"etData_{name}.mat", {"etData": structs(found).T}, do_compression=True)
+    return folder
+
+
+def structs(rows: Sequence[dict[str, object]]) -> np.ndarray:
+    """MATLAB's struct array of these, [1, N]."""
+    array = np.empty((1, len(rows)), [(key, object) for key in rows[0]])
+    for place, row in zip(array[0], rows, strict=True):
+        for key, value in row.items():
+            place[key] = value
+    return array

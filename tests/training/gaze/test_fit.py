@@ -8,6 +8,7 @@ import torch
 from typer.testing import CliRunner
 
 from commands import app
+from tests.toolkit.attention.layouts import poet
 from tests.training.gaze.conftest import IMAGES, LOOKS, OBSERVERS, make
 from toolkit.attention import readout, recordings
 from toolkit.attention.recordings import Recording
@@ -68,3 +69,12 @@ def test_weights_know_what_they_were_fitted_to(folder: Path, recording: Recordin
     assert fit.was_fitted_to(Path("mine.safetensors"), recording)
     assert not fit.was_fitted_to(Path("mine.safetensors"), recordings.read(make(Path("unseen"), seed=1)))
     assert isinstance(readout.load(Path("mine.safetensors")), readout.Readouts)
+
+
+def test_a_recording_without_its_images_can_be_neither_fitted_to_nor_scored(tmp_path: Path, workplace: Path) -> None:
+    look = np.array([[30.0, 20.0], [30.0, 10.0]])
+    poet(tmp_path / "poet", "cat", [("2008_000001", (40, 60), [(look, look)])])
+    for command in ("train", "evaluate"):
+        result = CliRunner().invoke(app, ["gaze", command, str(tmp_path / "poet"), "--out", "there"])
+        assert "has none of the images of POET" in result.output
+        assert not Path("there").exists()

@@ -16,7 +16,7 @@ Size = tuple[int, int]  # width, height in pixels
 class Viewing:
     """What people fixated in one image."""
 
-    image: Path
+    image: Path  # where it lies; POET's need not be there
     fixations: list[np.ndarray]  # an observer each: [N, 2] float64 x, y in pixels of the image, in order
     size: Size  # of the image
     degree: float  # pixels of the image in one degree of visual angle
@@ -36,6 +36,13 @@ class Layout(NamedTuple):
     about: str  # the recording's name and what is in its folder, for people
     fits: Callable[[Path], bool]  # whether a folder has these parts
     read: Callable[[Path], Recording]
+
+
+def size_of(height: float, width: float) -> Size:
+    """Raises ValueError where no image is as small."""
+    if not min(height, width) >= 1:  # NaN is no size either
+        raise ValueError(f"no image has {width} x {height} pixels")
+    return int(width), int(height)
 
 
 def inside(points: np.ndarray, size: Size) -> np.ndarray:
