@@ -8,7 +8,7 @@ import typer
 from toolkit import places
 
 Recordings = Annotated[
-    list[Path], typer.Argument(help="Folders laid out as OSIE, Scene, MIT1003 or POET, with their images.")
+    list[Path], typer.Argument(help="Folders laid out as OSIE, Scene, MIT1003, POET or PASCAL-S, with their images.")
 ]
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Gaze predictors against people's fixations.")
 

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from toolkit.attention import recordings
 from toolkit.attention.readout import Readouts, features, prepared
 from toolkit.attention.recordings import Recording, Viewing
+from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, read_image, sha256, write
 from toolkit.store import Store
 from toolkit.tensors import arithmetic
@@ -146,8 +147,19 @@ def _packed(readouts: Readouts) -> bytes:
 
 
 def train(folders: Sequence[Path], out: Path) -> None:
-    """Fit the embedded predictor to whole recordings and write its weights, which know what they were fitted to."""
+    """Fit the embedded predictor to whole recordings and write its weights, which know what they were fitted to.
+
+    Raises `BadInput` for a benchmark: a score on what a predictor was fitted to says nothing.
+    """
     read = [recordings.with_images(folder) for folder in folders]
+    mend = "fit to other recordings; `salvoc gaze evaluate` scores on this one"
+    problems = [
+        Problem(str(folder), f"is {recording.name}, a benchmark that nothing is fitted to", mend)
+        for folder, recording in zip(folders, read, strict=True)
+        if recording.benchmark
+    ]
+    if problems:
+        raise BadInput(problems)
     path = fitted([views_of(recording) for recording in read], "gaze")
     about = {recording.name: content(recording) for recording in read}
     write(out, save(load_file(path), {"recordings": json.dumps(about)}))

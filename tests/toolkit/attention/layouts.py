@@ -1,8 +1,10 @@
 """Folders laid out as the recordings that salvoc knows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
@@ -89,3 +91,28 @@ def structs(rows: Sequence[dict[str, object]]) -> np.ndarray:
         for key, value in row.items():
             place[key] = value
     return array
+
+
+def pascal_s(folder: Path, shown: Sequence[tuple[tuple[int, int], np.ndarray]]) -> Path:
+    """A folder laid out as PASCAL-S: a height and width, and rows of y, x and person from 1, for each photograph."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with mat73(folder / "pascalFix.mat") as file:
+        stored = []
+        for n, (_, rows) in enumerate(shown):
+            empty = not len(rows)  # MATLAB stores an empty array as its dimensions
+            stored.append(file.create_dataset(f"#refs#/{n}", data=np.array([0, 3], np.uint64) if empty else rows.T))
+            if empty:
+                stored[n].attrs["MATLAB_empty"] = np.uint8(1)
+        file.create_dataset("fixCell", data=np.array([[own.ref for own in stored]], h5py.ref_dtype))
+    with mat73(folder / "pascalSize.mat") as file:
+        file.create_dataset("sizeData", data=np.array([size for size, _ in shown], np.float64).T)
+    return folder
+
+
+@contextmanager
+def mat73(path: Path) -> Iterator[h5py.File]:
+    """A MATLAB file of version 7.3: HDF5 behind 512 bytes of MATLAB's own."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        yield file
+    with path.open("r+b") as whole:
+        whole.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")

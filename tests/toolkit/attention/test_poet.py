@@ -31,7 +31,7 @@ def test_dimensions_are_height_and_width_and_positions_x_and_y(tmp_path: Path) -
     poet(tmp_path, "cat", [("2008_000001", (500, 375), [both([300.0, 450.0], [450.0, 300.0])])])
     poet(tmp_path, "dog", [("2008_000002", (375, 500, 3), [both([300.0, 450.0], [450.0, 300.0])])])
     found = recordings.read(tmp_path)
-    assert (found.name, list(found.viewings)) == ("POET", ["2008_000001", "2008_000002"])
+    assert (found.name, list(found.viewings), found.benchmark) == ("POET", ["2008_000001", "2008_000002"], False)
     assert [viewing.size for viewing in found.viewings.values()] == [(375, 500), (500, 375)]
     assert fixated(tmp_path) == [[[300.0, 450.0]]]
     assert fixated(tmp_path, "2008_000002") == [[[450.0, 300.0]]]

@@ -30,7 +30,7 @@ def test_a_folder_of_no_layout_is_told_the_layouts(tmp_path: Path, folders: list
     for name in folders:
         (tmp_path / name).mkdir()
     assert not recordings.fits(tmp_path)
-    with pytest.raises(BadInput, match=r"OSIE .* Scene .* MIT1003 .* POET"):
+    with pytest.raises(BadInput, match=r"OSIE .* Scene .* MIT1003 .* POET .* PASCAL-S"):
         recordings.read(tmp_path)
 
 

@@ -8,7 +8,7 @@ import torch
 from typer.testing import CliRunner
 
 from commands import app
-from tests.toolkit.attention.layouts import poet
+from tests.toolkit.attention.layouts import pascal_s, picture, poet
 from tests.training.gaze.conftest import IMAGES, LOOKS, OBSERVERS, make
 from toolkit.attention import readout, recordings
 from toolkit.attention.recordings import Recording
@@ -69,6 +69,14 @@ def test_weights_know_what_they_were_fitted_to(folder: Path, recording: Recordin
     assert fit.was_fitted_to(Path("mine.safetensors"), recording)
     assert not fit.was_fitted_to(Path("mine.safetensors"), recordings.read(make(Path("unseen"), seed=1)))
     assert isinstance(readout.load(Path("mine.safetensors")), readout.Readouts)
+
+
+def test_nothing_is_fitted_to_a_benchmark(tmp_path: Path, workplace: Path) -> None:
+    rows = np.array([[20, 30, 1], [10, 30, 1]], float)
+    picture(pascal_s(tmp_path / "pascal_s", [((40, 60), rows)]) / "imgs" / "1.jpg")
+    result = CliRunner().invoke(app, ["gaze", "train", str(tmp_path / "pascal_s"), "--out", "mine.safetensors"])
+    assert "is PASCAL-S, a benchmark that nothing is fitted to" in result.output
+    assert not Path("mine.safetensors").exists()
 
 
 def test_a_recording_without_its_images_can_be_neither_fitted_to_nor_scored(tmp_path: Path, workplace: Path) -> None:

@@ -6,7 +6,7 @@ image came. Fixations outside the image are dropped too.
 
 from pathlib import Path
 
-from toolkit.attention.recordings import cells, mit1003, poet
+from toolkit.attention.recordings import cells, mit1003, pascal_s, poet
 from toolkit.attention.recordings.matlab import MAX_UNPACKED
 from toolkit.attention.recordings.stimuli import MAX_PIXELS, SUFFIXES, opened
 from toolkit.attention.recordings.viewing import Recording, Viewing, counts, density
@@ -27,7 +27,7 @@ __all__ = [
     "with_images",
 ]
 
-KNOWN = (cells.LAYOUT, mit1003.LAYOUT, poet.LAYOUT)  # the first that fits is taken
+KNOWN = (cells.LAYOUT, mit1003.LAYOUT, poet.LAYOUT, pascal_s.LAYOUT)  # the first that fits is taken
 LAYOUTS = f"give a folder laid out as one of: {', '.join(layout.about for layout in KNOWN)}"
 
 
@@ -69,4 +69,4 @@ def with_images(folder: Path) -> Recording:
             problems += error.problems
     if problems:
         raise BadInput(problems)
-    return Recording(recording.name, there)
+    return Recording(recording.name, there, recording.benchmark)

@@ -1,8 +1,9 @@
-"""MATLAB's files from strangers, versions 5 to 7: no code in them runs, and they cannot crash or fill salvoc.
+"""MATLAB's files from strangers, versions 5 to 7 and 7.3: no code in them runs, and they cannot crash or fill salvoc.
 
-The reader is called through `apart`, which gives it a process of its own: damaged files crash it.
+The readers are called through `apart`, which gives them a process of their own: damaged files crash both libraries.
 """
 
+import math
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -12,12 +13,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
+import h5py
 import numpy as np
 from scipy.io import loadmat
 
 from toolkit.errors import BadInput, Problem
 
 MAX_UNPACKED = 64_000_000  # bytes of a file; POET's largest has 8.8 million, OSIE's 4.8, Scene's 1.7
+MAX_ARRAY = 1_000_000  # bytes of an array in a file of version 7.3; a thousand times as much is what they may unpack to
 COMPRESSED = 15  # miCOMPRESSED, the type of an element that zlib has packed
 
 T = TypeVar("T")
@@ -48,6 +51,52 @@ def loaded(file: Path, name: str) -> np.ndarray:
     if name not in found:
         raise ValueError(f"it has no variable `{name}`")
     return found[name]
+
+
+def numbers(file: Path, name: str) -> np.ndarray:
+    """An array of numbers in a file of any version, as MATLAB has it. Raises nearly anything on damaged bytes."""
+    if not h5py.is_hdf5(file):
+        return np.asarray(loaded(file, name), np.float64)
+    with h5py.File(file) as root:
+        return _array(_variable(root, name)).astype(np.float64)
+
+
+def cells_of_numbers(file: Path, name: str) -> list[np.ndarray]:
+    """The arrays in a vector of cells in a file of version 7.3, as MATLAB has them, float64; an empty one is 0 x 0.
+
+    The format: HDF5, with a cell array as one of references (MathWorks' "MAT-File Versions"). Raises nearly anything on
+    damaged bytes.
+    """
+    with h5py.File(file) as root:
+        cells = _variable(root, name)
+        if h5py.check_ref_dtype(cells.dtype) is not h5py.Reference:
+            raise ValueError(f"`{name}` is no cell array")
+        found: list[np.ndarray] = []
+        for reference in _array(cells).ravel():
+            found.append(_array(root[reference]).astype(np.float64))
+            if sum(array.nbytes for array in found) > MAX_UNPACKED:
+                raise ValueError(f"it unpacks to more than {MAX_UNPACKED} bytes")
+        return found
+
+
+def _variable(root: h5py.File, name: str) -> h5py.Dataset:
+    if not isinstance(root.get(name, getlink=True), h5py.HardLink):  # other links lead to other files
+        raise ValueError(f"it has no variable `{name}`")
+    return root[name]
+
+
+def _array(dataset: h5py.Dataset) -> np.ndarray:
+    """What is stored, as MATLAB has it: HDF5 names the dimensions the other way round."""
+    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:  # the last two: in other files
+        raise ValueError("it has a variable that is no array")
+    if dataset.dtype.kind not in "iuf" and h5py.check_ref_dtype(dataset.dtype) is None:  # texts may be of any length
+        raise ValueError("it has an array that is not of numbers")
+    if "MATLAB_empty" in dataset.attrs:  # what is stored are its dimensions
+        return np.zeros((0, 0))
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if max(dataset.nbytes, chunk, dataset.id.get_storage_size()) > MAX_ARRAY:
+        raise ValueError(f"it has an array of more than {MAX_ARRAY} bytes")
+    return dataset[()].T
 
 
 def _unpacked(data: bytes) -> int:

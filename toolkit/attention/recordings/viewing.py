@@ -16,7 +16,7 @@ Size = tuple[int, int]  # width, height in pixels
 class Viewing:
     """What people fixated in one image."""
 
-    image: Path  # where it lies; POET's need not be there
+    image: Path  # where it lies; POET's and PASCAL-S's need not be there
     fixations: list[np.ndarray]  # an observer each: [N, 2] float64 x, y in pixels of the image, in order
     size: Size  # of the image
     degree: float  # pixels of the image in one degree of visual angle
@@ -28,6 +28,7 @@ class Recording:
 
     name: str
     viewings: dict[str, Viewing]  # by image id (the stimulus' file name without suffix), sorted
+    benchmark: bool = False  # it is there to score predictors on: none is fitted to it
 
 
 class Layout(NamedTuple):
