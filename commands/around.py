@@ -53,8 +53,8 @@ def layers(
     from toolkit.faithfulness.layers import ranking, ways
     from toolkit.voc import Tree
 
-    needs(places.SOURCE)
-    params = settings()
+    needs(places.SOURCE, places.BASE_WEIGHTS)
+    params = settings().with_weights(places.BASE_WEIGHTS)
     chosen = [module for module in modules.split(",") if module]
     explaining = ways(detectors.find(params.detector.name), params.saliency, methods.split(","), chosen)
     fewer = params.faithfulness.model_copy(update={"images": images})

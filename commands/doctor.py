@@ -98,8 +98,7 @@ def _params() -> Finding:
 
 def names_are_known(settings: Params) -> None:
     """Refuse the names in params that no table has: each stage refuses its own, but only once it runs."""
-    from toolkit import attention, detectors, sources
-    from toolkit.saliency.library import METHODS
+    from toolkit import attention, detectors, saliency, sources
     from toolkit.variants.rules import RULES
     from training.objectives import OBJECTIVES
 
@@ -107,7 +106,7 @@ def names_are_known(settings: Params) -> None:
         "data.source": (settings.data.source, sources.SOURCES),
         "detector.name": (settings.detector.name, detectors.names()),
         "attention.predictor": (settings.attention.predictor, attention.PREDICTORS),
-        "saliency.method": (settings.saliency.method.lower(), METHODS),
+        "saliency.method": (settings.saliency.method.lower(), saliency.methods()),
         **{f"arms.{name}.variant": (arm.variant, RULES) for name, arm in settings.arms.items()},
         **{f"arms.{name}.objective": (arm.objective, OBJECTIVES) for name, arm in settings.arms.items()},
     }

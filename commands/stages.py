@@ -78,8 +78,8 @@ def faithfulness() -> None:
     """Whether that map shows what the detector uses: a verdict, curves, pictures -> reports/faithfulness."""
     from toolkit.faithfulness.stage import build
 
-    needs(places.SOURCE, places.ATTENTION)
-    params = settings()
+    needs(places.SOURCE, places.ATTENTION, places.BASE_WEIGHTS)
+    params = settings().with_weights(places.BASE_WEIGHTS)
     with new_folder(places.FAITHFULNESS) as out:
         verdict = build(
             Tree(places.SOURCE), places.ATTENTION, params.detector, params.saliency, params.faithfulness,

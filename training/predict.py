@@ -80,9 +80,8 @@ def examine(
     adapter: Adapter, images: Sequence[Tensor], settings: Saliency
 ) -> list[tuple[Found, Candidates, np.ndarray]]:
     """What the detector finds in images [3, H, W] in 0..1 of one size, what it considered, and where it looks."""
-    with torch.inference_mode():
-        # ODAM joins several layers, in a look of its own: any of them will do here
-        seen = adapter.look(images, saliency.layer_of(adapter, settings).split("+")[0])
+    # where several layers are joined they are looked at apart: any of them will do here
+    seen = adapter.look(images, saliency.layer_of(adapter, settings).split("+")[0])
     return list(zip(seen.found, seen.candidates, saliency.explain(adapter, images, settings, seen), strict=True))
 
 

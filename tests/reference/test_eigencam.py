@@ -15,9 +15,9 @@ from toolkit.detectors.adapter import Adapter
 from toolkit.detectors.fasterrcnn_lite0 import FasterRCNNLite0
 from toolkit.detectors.fasterrcnn_resnet50_fpn import COCO
 from toolkit.errors import BadInput
-from toolkit.params import Detector
+from toolkit.params import Detector, Saliency
+from toolkit.saliency import explain
 from toolkit.saliency.eigencam import projection
-from toolkit.saliency.library import METHODS, library_cam
 
 
 def library_grid(adapter: Adapter, image: Tensor, layer: str) -> np.ndarray:
@@ -58,15 +58,16 @@ def test_equal_up_to_sign(name: str, layer: str, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("method", ["eigencam", "gradcam", "layercam", "eigengradcam"])
 def test_any_library_method_is_reached(method: str) -> None:
     torch.manual_seed(0)
-    heatmap = library_cam(FasterRCNNLite0(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", method)
+    settings = Saliency(method=method, layer="backbone.body.blocks.4", sign="raw")
+    (heatmap,) = explain(FasterRCNNLite0(20, 96).eval(), [photo(96, 96)], settings)
     assert heatmap.shape == (96, 96)
     assert 0 <= heatmap.min() <= heatmap.max() <= 1
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="eigencam"):
-        library_cam(FasterRCNNLite0(20, 96).eval(), photo(96, 96), "backbone.body.blocks.4", "eigenkam")
-    assert "eigencam" in METHODS
+    settings = Saliency(method="eigenkam", layer="default", sign="objectness")
+    with pytest.raises(BadInput, match=r"knows no method 'eigenkam' -- choose one of: .*eigencam.*odam"):
+        explain(FasterRCNNLite0(20, 96).eval(), [photo(96, 96)], settings)
 
 
 def test_resnet50_is_torchvision_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

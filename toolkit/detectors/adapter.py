@@ -92,12 +92,13 @@ class Adapter(nn.Module, ABC):
         """What is found in each image; in evaluation mode, with gradients where these are on."""
 
     @abstractmethod
-    def look(self, images: Sequence[Tensor], layer: str, detections: bool = True) -> Look:
-        """What `detect` finds and all that explains it, in one pass; in evaluation mode, with gradients as `detect`.
+    def look(self, images: Sequence[Tensor], layer: str, detections: bool = True, gradients: bool = False) -> Look:
+        """What `detect` finds and all that explains it, in one pass; in evaluation mode.
 
         `images` are of one size, since padding to a common one would make a result depend on its batch; raises
         ValueError where they are not. `layer` is one of `layers`. Without `detections`, `found` and `candidates` are
-        empty, and nothing is computed but what a map needs.
+        empty, and nothing is computed but what a map needs. With `gradients`, what the candidates' log-odds hang on
+        can be asked of autograd.
         """
 
     def forward(self, images: Sequence[Tensor] | Tensor) -> list[Found]:

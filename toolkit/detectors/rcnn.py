@@ -58,10 +58,14 @@ class RCNN(Adapter):
     def detect(self, images: Sequence[Tensor]) -> list[Found]:
         return self.model(list(images))
 
-    def look(self, images: Sequence[Tensor], layer: str, detections: bool = True) -> Look:
+    def look(self, images: Sequence[Tensor], layer: str, detections: bool = True, gradients: bool = False) -> Look:
         """Without `detections`, the pyramid's finer levels are not made, and the box head is not run."""
         if len({image.shape for image in images}) > 1:
             raise ValueError("a batch must be of one image size")
+        with torch.inference_mode(not gradients):
+            return self._look(images, layer, detections)
+
+    def _look(self, images: Sequence[Tensor], layer: str, detections: bool) -> Look:
         batch, _ = self.model.transform(list(images))
         with self.outputs(layer) as kept:
             pyramid = self.model.backbone(batch.tensors) if detections else self._level_of(kept, batch.tensors)

@@ -46,8 +46,8 @@ def case(adapter: Adapter, image_id: str, image: Tensor, known: Annotation, clas
 
 def score(adapter: Adapter, images: Sequence[Tensor], boxes: Tensor, labels: Tensor) -> Tensor:
     """How sure the detector is of each object in each image [B, N], in 0..1: the best of its candidates there."""
+    seen = adapter.look(images, adapter.layer).candidates
     with torch.inference_mode():
-        seen = adapter.look(images, adapter.layer).candidates
         return torch.stack([best_log_odds(candidates, boxes, labels).sigmoid() for candidates in seen])
 
 

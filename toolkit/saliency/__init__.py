@@ -5,13 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from toolkit import detectors, maps
 from toolkit.detectors.adapter import Adapter, Found, Look
 from toolkit.detectors.batches import through, together
-from toolkit.errors import BadInput, Problem
+from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import link, sha256
 from toolkit.params import Detector, Saliency
 from toolkit.saliency.drise import drise
@@ -87,18 +86,17 @@ def explain(
     """
     layer, method = layer_of(adapter, settings), settings.method.lower()
     if method == "eigencam" and settings.sign == "objectness":
-        with torch.inference_mode():
-            seen = seen or adapter.look(images, layer, detections=False)
-            return eigencam(seen.activations, seen.evidence, seen.covered)
+        seen = seen or adapter.look(images, layer, detections=False)
+        return eigencam(seen.activations, seen.evidence, seen.covered)
     if asked is None:
-        with torch.inference_mode():
-            found = seen.found if seen else adapter.detect(images)
+        found = seen.found if seen else adapter.look(images, layer.split("+")[0]).found
         asked = [confident(own) for own in found]
     if method in OWN:
         make = OWN[method]
     else:
         from toolkit.saliency.library import library_cam  # pytorch-grad-cam brings scikit-learn: seconds to import
 
+        require_known("saliency.method", "method", method, methods())
         make = partial(library_cam, method=method)
     pairs = zip(images, asked, strict=True)
     return [make(adapter, image, layer.split("+"), boxes=boxes, classes=classes) for image, (boxes, classes) in pairs]

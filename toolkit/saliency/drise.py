@@ -33,8 +33,7 @@ def drise(adapter: Adapter, image: Tensor, layers: Sequence[str], boxes: Tensor,
     for _ in range(MASKS):
         mask = _mask(random, height, width)
         shown = image * torch.from_numpy(mask).to(image)
-        with torch.inference_mode():
-            (candidates,) = adapter.look([shown], adapter.layer).candidates
+        (candidates,) = adapter.look([shown], adapter.layer).candidates
         total += mask * float(similarity(candidates, boxes, classes).sum())
     return normalise(total)
 

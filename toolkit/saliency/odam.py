@@ -32,7 +32,7 @@ def odam(adapter: Adapter, image: Tensor, layers: Sequence[str], boxes: Tensor, 
     """
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as hooks:
         kept = [hooks.enter_context(adapter.outputs(layer)) for layer in layers]
-        seen = adapter.look([image.clone().requires_grad_()], layers[-1])
+        seen = adapter.look([image.clone().requires_grad_()], layers[-1], gradients=True)
         sure = best_log_odds(seen.candidates[0], boxes.clone(), classes.clone())
         activations = [outputs[-1] for outputs in kept]
         height, width = image.shape[-2:]

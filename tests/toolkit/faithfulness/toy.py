@@ -38,7 +38,7 @@ class Toy(Adapter):
     def detect(self, images: Sequence[Tensor]) -> list[dict[str, Tensor]]:
         return self.look(images, "shown").found
 
-    def look(self, images: Sequence[Tensor], layer: str, detections: bool = True) -> Look:
+    def look(self, images: Sequence[Tensor], layer: str, detections: bool = True, gradients: bool = False) -> Look:
         shown = self.model["shown"](torch.stack(list(images)))
         brightness = shown[:, :, PATCH[0], PATCH[1]].mean(dim=(1, 2, 3))
         odds = log_odds(self.model["weigh"](brightness[:, None]))[:, 1:]

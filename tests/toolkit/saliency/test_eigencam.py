@@ -18,7 +18,8 @@ from toolkit.errors import BadInput
 from toolkit.files import read_image, sha256
 from toolkit.params import Params
 from toolkit.saliency import explain
-from toolkit.saliency.eigencam import _cover, eigencam, leading, oriented, projection
+from toolkit.saliency.cells import laid_on_image
+from toolkit.saliency.eigencam import eigencam, leading, oriented, projection
 from toolkit.tensors import device, to_tensor
 from toolkit.voc import VOC_CLASSES, Tree
 
@@ -180,7 +181,7 @@ def test_an_image_in_the_middle_of_its_grid_has_the_map_that_it_has_in_the_corne
 
 @pytest.mark.parametrize("start", [0.0, 0.5])
 def test_covering_the_image_keeps_a_linear_map_linear(start: float) -> None:
-    covered = _cover(np.tile(np.arange(9.0), (4, 1)), (0, start), (4, 8.25))
+    covered = laid_on_image(np.tile(np.arange(9.0), (4, 1)), (0, 2 + start, 4, 2 + start + 8.25))
     centres = start + (np.arange(9) + 0.5) * 8.25 / 9 - 0.5
     assert np.allclose(covered[0], np.clip(centres, 0, 8), atol=0.05)
 
