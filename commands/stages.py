@@ -28,7 +28,7 @@ def source() -> None:
     typer.echo(f"{about['images']} images from {about['source']!r}{left}")
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command("sample_base", rich_help_panel=PANEL)
 def sample_base() -> None:
     """Train the sample's own base detector -> datasets/base.safetensors (which is committed: rarely needed)."""
     from training.sample_base import build

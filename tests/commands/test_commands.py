@@ -32,6 +32,14 @@ def test_every_command_explains_itself(name: str) -> None:
     assert len(done.output.splitlines()) > 4
 
 
+def test_every_stage_runs_the_command_of_its_name() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for name, stage in stages.items():
+        command, *arm = stage.get("do", stage)["cmd"].removeprefix("python -m commands ").split()
+        assert command == name and command in COMMANDS
+        assert arm == (["${key}"] if "foreach" in stage else [])
+
+
 def test_a_preset_becomes_params_and_the_old_ones_are_kept(project: Path) -> None:
     (project / "params.yaml").write_text("mine: 1\n")
     mine = project / "my voc"
