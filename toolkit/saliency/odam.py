@@ -4,7 +4,7 @@ Zhao and Chan (ODAM: Gradient-based Instance-specific Visual Explanations for Ob
 cell's activations by that cell's own gradient of one box's score, where Grad-CAM weights them by the mean over all
 cells. Here the score is the log-odds of the object's class in the candidate that is surest of it, for a probability
 near 1 has no gradient; what speaks against the class in one channel does not hide what speaks for it in another; and
-the maps of several layers are joined, for a coarse layer knows what matters and a fine one where it is.
+nothing is smoothed. A pyramid's levels are joined: a box is pooled from one of them, and only there it has a gradient.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,7 @@ from toolkit.detectors.candidates import best_log_odds
 from toolkit.maps import normalise
 from toolkit.saliency.cells import laid_on_image, seen_cells
 
-SIDE = 128  # cells on the image's longer side: finer than any joined layer's
-SMOOTH = 1 / 40  # of the longer side: the Gaussian that takes away single cells' noise, as in the paper
+SIDE = 128  # cells on the image's longer side, where several layers are joined: finer than any of them
 
 
 def odam(adapter: Adapter, image: Tensor, layers: Sequence[str], boxes: Tensor, classes: Tensor) -> np.ndarray:
@@ -45,8 +44,7 @@ def odam(adapter: Adapter, image: Tensor, layers: Sequence[str], boxes: Tensor, 
         cells = (activation * gradient)[0].detach().clamp(min=0).sum(dim=0)
         covered = _scaled(seen.covered, cells.shape[0] / seen.activations.shape[-2])
         shown = normalise(laid_on_image(cells[seen_cells(covered)].cpu().numpy(), covered))
-        fine = cv2.resize(shown, size, interpolation=cv2.INTER_LINEAR)
-        total += normalise(cv2.GaussianBlur(fine, (0, 0), SMOOTH * SIDE))
+        total += cv2.resize(shown, size, interpolation=cv2.INTER_LINEAR)
     return normalise(total)
 
 
