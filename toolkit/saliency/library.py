@@ -8,7 +8,7 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import FasterRCNNBoxScoreTarget
 from torch import Tensor
 
-from toolkit.detectors.adapter import Adapter
+from toolkit.detectors.adapter import Adapter, Found
 from toolkit.maps import normalise
 
 METHODS = {
@@ -27,6 +27,10 @@ def library_cam(
     """
     if not len(boxes):
         return np.zeros(image.shape[-2:], np.float32)
-    target = FasterRCNNBoxScoreTarget(labels=classes + 1, bounding_boxes=boxes)
+    known = FasterRCNNBoxScoreTarget(labels=classes + 1, bounding_boxes=boxes)
+
+    def target(found: Found) -> Tensor:
+        return known(found) + 0 * found["scores"].sum()  # the library's has no gradient where no box is one of these
+
     with METHODS[method](adapter, [adapter.model.get_submodule(layer) for layer in layers]) as cam:
         return normalise(cam(image[None], targets=[target])[0])

@@ -39,13 +39,14 @@ class Toy(Adapter):
         return self.look(images, "shown").found
 
     def look(self, images: Sequence[Tensor], layer: str, detections: bool = True, gradients: bool = False) -> Look:
-        shown = self.model["shown"](torch.stack(list(images)))
-        brightness = shown[:, :, PATCH[0], PATCH[1]].mean(dim=(1, 2, 3))
-        odds = log_odds(self.model["weigh"](brightness[:, None]))[:, 1:]
-        boxes = torch.tensor([BOX], dtype=torch.float32)
-        found = [{"boxes": boxes, "labels": torch.tensor([1]), "scores": one.sigmoid()} for one in odds]
-        candidates = [Candidates(boxes[:, None], one[None]) for one in odds]
-        return Look(found, candidates, shown, shown.mean(dim=1), (0.0, 0.0, float(SIDE), float(SIDE)))
+        with torch.inference_mode(not gradients):
+            shown = self.model["shown"](torch.stack(list(images)))
+            brightness = shown[:, :, PATCH[0], PATCH[1]].mean(dim=(1, 2, 3))
+            odds = log_odds(self.model["weigh"](brightness[:, None]))[:, 1:]
+            boxes = torch.tensor([BOX], dtype=torch.float32)
+            found = [{"boxes": boxes, "labels": torch.tensor([1]), "scores": one.sigmoid()} for one in odds]
+            candidates = [Candidates(boxes[:, None], one[None]) for one in odds]
+            return Look(found, candidates, shown, shown.mean(dim=1), (0.0, 0.0, float(SIDE), float(SIDE)))
 
 
 def seen(number: int) -> Case:
@@ -54,7 +55,7 @@ def seen(number: int) -> Case:
     noise[:, PATCH[0], PATCH[1]] += 0.4
     image = torch.from_numpy(noise)
     toy = Toy().eval()
-    score = float(toy.look([image], "shown").found[0]["scores"].detach())
+    score = float(toy.look([image], "shown").found[0]["scores"])
     return Case(f"image {number}", image, torch.tensor(BOX, dtype=torch.float32), torch.tensor(0), score)
 
 

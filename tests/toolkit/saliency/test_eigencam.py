@@ -246,5 +246,5 @@ def test_the_library_explains_on_a_gpu(adapter: Adapter, sample: Tree, settings:
 @pytest.mark.parametrize("layer", ["backbone.blocks", "backbone.body.blocks", "backbone", "rpn.head.conv"])
 def test_an_unknown_layer_is_refused(sample: Tree, settings: Params, workplace: Path, layer: str) -> None:
     bad = settings.saliency.model_copy(update={"layer": layer})
-    with pytest.raises(BadInput, match=r"saliency\.layer: fasterrcnn_lite0 cannot be explained at"):
+    with pytest.raises(BadInput, match=r"saliency\.layer: the detector cannot be explained at"):
         saliency.build(sample, settings.detector, bad, VOC_CLASSES, workplace / "out")
