@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from toolkit import pictures, places
 from toolkit.attention import PREDICTORS
 from toolkit.bootstrap import permutation_test
+from toolkit.faithfulness.verdict import PICTURES as TRUTH_PICTURES
 from toolkit.faithfulness.verdict import as_read
 from toolkit.files import write
 from toolkit.metrics import BASELINES
@@ -51,8 +52,6 @@ CUE = (
     "most salient 2.5 % of the pixels that lie on a random cue."
 )
 PICTURES = {
-    "../faithfulness/curves.png": "Is the map true? What is left of the object's score",
-    "../faithfulness/maps.png": "From the image where hiding the map's pixels cost most, to that where it cost least",
     "results.png": "Scores and their intervals",
     "agreement_least.png": "The train images on which saliency and attention agree least",
     "agreement_most.png": "Those on which they agree most",
@@ -100,8 +99,8 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     about = [verdict, *told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
     text = markdown(shown, about)
     write(out / "results.md", text)
-    pictured = {file: title for file, title in PICTURES.items() if (out / file).exists()}
-    write(out / "report.html", html(shown, about, pictured))
+    beside = {f"../{places.FAITHFULNESS.name}/{file}": title for file, title in TRUTH_PICTURES.items()}
+    write(out / "report.html", html(shown, about, (beside if truth(root) else {}) | PICTURES))
     return text
 
 

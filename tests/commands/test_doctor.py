@@ -59,7 +59,7 @@ def test_a_missing_checkpoint_is_found_where_the_detector_starts_from_one(
         (said,) = (found for found in findings() if found.what in ("detector", "params.yaml"))
         assert (said.what, said.fine) == (finding, preset == "photographs")
         assert ("`dvc repro sample_base`" in said.mend) == (preset == "sample")
-    assert "takes 1200 steps on data.base_split (half)" in said.found
+    assert "takes 2400 steps on data.base_split (half)" in said.found
 
 
 def test_every_name_that_no_table_has_is_found_before_a_stage_runs(settings: Params) -> None:

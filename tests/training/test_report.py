@@ -196,6 +196,12 @@ def study(root: Path, sample: Tree, seeds: int) -> None:
         changed(root, arm, 0, None)
     (root / places.VARIANTS / "erasing" / "JPEGImages").symlink_to(sample.root / "JPEGImages")
     (root / places.VARIANTS / "erasing" / "Annotations").symlink_to(sample.root / "Annotations")
+    write(root / places.FAITHFULNESS / "verdict.json", json.dumps({"says": "Is the map true? Yes."}))
+    header = "order,direction,fill,images,area,lo,hi,difference,difference_lo,difference_hi"
+    rows = [
+        f"{order},{way},all,9,.5,.4,.6,-.1,-.2,0" for order in ("map", "inside") for way in ("deletion", "insertion")
+    ]
+    write(root / places.FAITHFULNESS / "summary.csv", "\n".join([header, *rows]))
     write(root / places.METRICS / "base.json", json.dumps({"baseline": {"human_chance_iou": 0.05}}))
     for arm, value in (("base", 0.5), ("none", 0.3), ("erasing", 0.4)):
         folder = root / places.SCORES / arm
@@ -222,6 +228,9 @@ def test_a_report_says_what_its_numbers_cover(tmp_path: Path, sample: Tree, sett
         assert ("Seeds: not covered" in words) == ("(seeds: not covered)" in words) == (seeds == 1)
         assert ("fine-tuned with 3 seeds" in words) == ("the same images and 3 seeds" in words) == (seeds == 3)
         assert "(Holm)" in words
+        assert (
+            0 < words.index("Is the map true? Yes.") < words.index("-0.100 [-0.200, +0.000]") < words.index("IoU human")
+        )
         assert "smallest to show" in words
         assert "chance" in words
         assert ("± 0.010" in words) == (seeds == 3)  # each arm's standard deviation over its seeds
@@ -245,11 +254,12 @@ def test_an_arm_is_told_by_its_rule_and_by_what_it_does_otherwise() -> None:
 
 def test_dvc_plots_the_pictures_of_the_report() -> None:
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
-    assert plots == [str(places.STUDY / picture) for picture in report.PICTURES]
+    tested = [str(places.FAITHFULNESS / picture) for picture in report.TRUTH_PICTURES]
+    assert plots == [*tested, *(str(places.STUDY / picture) for picture in report.PICTURES)]
 
 
 def test_a_page_escapes_what_it_is_told() -> None:
-    page = report.html({"a < b": pd.DataFrame({"human.iou": ["<1>"]})}, ["x & y"])
+    page = report.html({"a < b": pd.DataFrame({"human.iou": ["<1>"]})}, ["x & y"], {"a.png": "a"})
     assert "<h2>a &lt; b</h2>" in page
     assert "&lt;1&gt;" in page
     assert "<p>x &amp; y</p>" in page

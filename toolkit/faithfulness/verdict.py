@@ -13,6 +13,10 @@ from toolkit.faithfulness.rivals import INSIDE, MAP
 from toolkit.params import Faithfulness
 
 RESAMPLES, SEED = 2000, 1  # of the images
+PICTURES = {  # of the stage
+    "curves.png": "Is the map true? The object's score as pixels go, and as they come back",
+    "maps.png": "Where hiding the map's first pixels costs the detector most (above) and least against its rival",
+}
 FEW = 20  # images below which nothing is said
 
 
