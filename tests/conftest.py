@@ -29,6 +29,7 @@ def shrunk(settings: Params) -> Params:
         update={
             "sample": settings.sample.model_copy(update={"size": 96, "train_scenes": 8, "test_scenes": 4, "cue": cue}),
             "detector": settings.detector.model_copy(update={"size": 96}),
+            "faithfulness": settings.faithfulness.model_copy(update={"images": 2, "shares": [0.2]}),
             "aug": settings.aug.model_copy(update={"threshold": 0.4}),
             "train": settings.train.model_copy(update={"steps": 3, "batch": 2}),
             "score": settings.score.model_copy(update={"resamples": 20}),
