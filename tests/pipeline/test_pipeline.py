@@ -23,7 +23,7 @@ def stages_run(printed: str) -> set[str]:
 def test_the_whole_study_runs_and_the_committed_base_detector_is_taken_as_it_is(finished: Finished) -> None:
     repository, printed = finished
     ran = stages_run(printed)
-    assert {"source", "base", "attention", "saliency", "agreement", "select", "report", "browse"} <= ran
+    assert {"source", "base", "attention", "saliency", "faithfulness", "agreement", "select", "report", "browse"} <= ran
     assert "variant@inpainting" in ran
     assert "sample_base" not in ran  # its checkpoint is committed
     text = (repository.root / "reports" / "study" / "results.md").read_text()
@@ -110,6 +110,7 @@ def test_another_threshold_selects_anew_and_inpaints_no_image_twice(finished: Fi
         ("saliency", "saliency", "*.png", 5),
         ("variant@inpainting", "variants/inpainting", "*.json", 1),
         ("finetune@none", "training", "*.safetensors", 1),
+        ("faithfulness", "faithfulness", "*.json", 1),
         ("predict@none", "predictions", "*.npz", 5),
     ],
 )
@@ -132,7 +133,8 @@ def test_a_killed_stage_goes_on_to_the_same_hashes(
     killed.run(f"dvc repro --force --single-item {stage}")
     assert finished_before == {path: done().get(path) for path in finished_before}  # nothing was made again
     folder, _, arm = stage.partition("@")
-    out = f"datasets/{ {'variant': 'variants', 'finetune': 'arms', 'predict': 'predictions'}.get(folder, folder) }"
+    parent = "reports" if folder == "faithfulness" else "datasets"
+    out = f"{parent}/{ {'variant': 'variants', 'finetune': 'arms', 'predict': 'predictions'}.get(folder, folder) }"
     out += f"/{arm}" if arm else ""
     assert killed.hashes()[out] == whole.hashes()[out]
     assert not list(root.rglob("*.partial"))

@@ -30,7 +30,8 @@ def build(
     """Test the map on images of the test split and write what came of it into `out`; returns the verdict.
 
     `out` gets `verdict.json`, `summary.csv` (a row an order of the pixels, direction and fill), `curves.parquet` (a row
-    an image besides), `kept.csv` (how much of the map is left as weights are shuffled), `curves.png` and `maps.png`.
+    an image besides), `trials/ID.json` (all that was measured of an image), `kept.csv` (how much of the map is left as
+    weights are shuffled), `curves.png` and `maps.png`.
     """
     layer, ids = saliency.layer_of(detectors.find(detector.name), explaining), drawn(source.ids(SPLIT), settings.images)
     made = measured(source, ids, attention, detector, explaining.model_copy(update={"layer": layer}), settings, classes)
@@ -39,6 +40,8 @@ def build(
     write(out / "verdict.json", json.dumps({"says": str(found), **asdict(found)}, indent=2) + "\n")
     if not made:
         return found
+    for trial in made:
+        write(out / "trials" / f"{trial['id']}.json", json.dumps(trial))
     curves.to_parquet(out / "curves.parquet")
     summary(curves).to_csv(out / "summary.csv", index=False, float_format="%.4f")
     kept = pd.DataFrame([trial["kept"] for trial in made]).mean()

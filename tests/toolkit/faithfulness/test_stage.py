@@ -44,7 +44,7 @@ def test_the_verdict_comes_with_what_it_rests_on(scenes: Tree, own: Params, work
     made_of = scenes, workplace, own.detector, own.saliency, FEW, VOC_CLASSES
     found = build(*made_of, out)
     assert {path.name for path in out.iterdir()} == {
-        "verdict.json", "summary.csv", "curves.parquet", "kept.csv", "curves.png", "maps.png",
+        "verdict.json", "summary.csv", "curves.parquet", "kept.csv", "curves.png", "maps.png", "trials",
     }  # fmt: skip
     told = json.loads((out / "verdict.json").read_text())
     assert (told["method"], told["layer"], told["drawn"]) == ("eigencam", "backbone.body.blocks.6", 2)
