@@ -106,7 +106,7 @@ def names_are_known(settings: Params) -> None:
         "data.source": (settings.data.source, sources.SOURCES),
         "detector.name": (settings.detector.name, detectors.names()),
         "attention.predictor": (settings.attention.predictor, attention.PREDICTORS),
-        "saliency.method": (settings.saliency.method.lower(), saliency.methods()),
+        "saliency.method": (settings.saliency.method, saliency.methods()),
         **{f"arms.{name}.variant": (arm.variant, RULES) for name, arm in settings.arms.items()},
         **{f"arms.{name}.objective": (arm.objective, OBJECTIVES) for name, arm in settings.arms.items()},
     }

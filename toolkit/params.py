@@ -87,7 +87,7 @@ class Attention(Section):
 
 
 class Saliency(Section):
-    method: str
+    method: Annotated[str, AfterValidator(str.lower)]  # one of toolkit.saliency.methods()
     layer: str
     sign: Literal["objectness", "raw"]
 

@@ -19,6 +19,7 @@ class FasterRCNNResNet50FPN(RCNN):
     function does so only while it downloads them.
     """
 
+    # the deepest, as in the study; how true its map is with COCO's weights, `salvoc layers` says where these can be had
     layer = "backbone.body.layer4"
     joined = "+".join(f"backbone.fpn.layer_blocks.{number}" for number in range(4))
     stages = tuple(f"backbone.body.layer{number}" for number in range(1, 5))

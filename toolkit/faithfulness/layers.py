@@ -43,7 +43,7 @@ def ranking(
 
     def prepare(adapter: Adapter) -> Measure:
         for way in ways:
-            saliency.require_layer(adapter, way.layer)
+            saliency.require_layer(adapter, way)
 
         def measure(one: Case) -> Trial:
             orders, seconds = {}, {}

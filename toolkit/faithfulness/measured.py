@@ -25,7 +25,7 @@ def measured(
     truths = {image_id: _truth(attention, image_id) for image_id in ids}
 
     def prepare(adapter: Adapter) -> Measure:
-        saliency.require_layer(adapter, explaining.layer)
+        saliency.require_layer(adapter, explaining)
         forgotten = {depth: randomised(adapter, depth) for depth in DEPTHS}
 
         def measure(one: Case) -> Trial:

@@ -37,7 +37,7 @@ def build(
     made = measured(source, ids, attention, detector, explaining.model_copy(update={"layer": layer}), settings, classes)
     curves = by_image(made, settings)
     found = verdict(made, curves, settings, explaining.method, layer, len(ids))
-    write(out / "verdict.json", json.dumps({"says": str(found), **asdict(found)}, indent=2) + "\n")
+    write(out / "verdict.json", json.dumps({"says": str(found), "true": found.true, **asdict(found)}, indent=2) + "\n")
     if not made:
         return found
     for trial in made:

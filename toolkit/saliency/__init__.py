@@ -27,12 +27,12 @@ CONFIDENT = 0.3  # the score from which a detection is explained
 
 def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str], out: Path) -> None:
     """Write `ID.png`, the base detector's map of every image of the source."""
-    layer, ids = layer_of(detectors.find(detector.name), settings), source.all_ids()
+    ids = source.all_ids()
     paths = seen_at(Store("saliency", __name__), source, dict.fromkeys(ids), detector, settings, classes)
 
     def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
         adapter = detectors.load(detector, classes)
-        require_layer(adapter, layer)
+        require_layer(adapter, settings)
         looking = through(adapter, partial(explain, settings=settings), source, missing, ids, detector.at_once)
         yield from ((image_id, {".png": maps.encode(heatmap)}) for image_id, heatmap in looking)
 
@@ -66,11 +66,15 @@ def layer_of(detector: Adapter | type[Adapter], settings: Saliency) -> str:
     return detector.joined if settings.method == "odam" and detector.joined else detector.layer
 
 
-def require_layer(adapter: Adapter, layer: str) -> None:
-    """Raise `BadInput` where a detector has no such layer."""
+def require_layer(adapter: Adapter, settings: Saliency) -> None:
+    """Raise `BadInput` where the detector has no such layer, or the method cannot join several."""
+    layer = layer_of(adapter, settings)
     if not adapter.layers().issuperset(layer.split("+")):
         mend = "use `default`, a module of the detector that gives a grid of cells, or several joined by +"
         raise BadInput(Problem("saliency.layer", f"the detector cannot be explained at {layer!r}", mend))
+    if "+" in layer and settings.method == "eigencam" and settings.sign == "objectness":
+        fault = f"EigenCAM explains one layer, not {layer!r}"
+        raise BadInput(Problem("saliency.layer", fault, "name one of them, or set saliency.method to odam"))
 
 
 def explain(
@@ -84,7 +88,7 @@ def explain(
     default what the detector finds itself. pytorch-grad-cam makes the maps of all methods that are not salvoc's own,
     and EigenCAM's where its solver's sign is wanted.
     """
-    layer, method = layer_of(adapter, settings), settings.method.lower()
+    layer, method = layer_of(adapter, settings), settings.method
     if method == "eigencam" and settings.sign == "objectness":
         seen = seen or adapter.look(images, layer, detections=False)
         return eigencam(seen.activations, seen.evidence, seen.covered)

@@ -243,6 +243,12 @@ def test_the_library_explains_on_a_gpu(adapter: Adapter, sample: Tree, settings:
         assert heatmap.shape == (96, 96)
 
 
+def test_eigencam_refuses_several_layers(sample: Tree, settings: Params, workplace: Path) -> None:
+    two = settings.saliency.model_copy(update={"layer": f"{LAYER}+backbone.body.blocks.6"})
+    with pytest.raises(BadInput, match="EigenCAM explains one layer"):
+        saliency.build(sample, settings.detector, two, VOC_CLASSES, workplace / "out")
+
+
 @pytest.mark.parametrize("layer", ["backbone.blocks", "backbone.body.blocks", "backbone", "rpn.head.conv"])
 def test_an_unknown_layer_is_refused(sample: Tree, settings: Params, workplace: Path, layer: str) -> None:
     bad = settings.saliency.model_copy(update={"layer": layer})
