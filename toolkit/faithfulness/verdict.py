@@ -117,22 +117,21 @@ class Verdict:
 
     def __str__(self) -> str:
         """A paragraph for the report."""
+        if not self.images:
+            return f"Is the map true? Not tested: the detector finds no object in any of {self.drawn} test images."
         answer = {
             True: "Yes.",
             False: "No: what is selected or erased by it means little.",
             None: "This run cannot tell, so that what is selected or erased by it may mean little.",
         }[self.true]
-        found = {
-            True: "costs the detector more than",
-            False: "costs the detector less than",
-            None: "costs the detector neither clearly more nor clearly less than",
-        }[self.true if self.images else None]
-        if not self.images:
-            return f"Is the map true? Not tested: the detector finds no object in any of {self.drawn} test images."
+        if self.images < FEW:
+            answer = f"{self.images} images are too few to tell."
+        more, less = self.deletion.hi < 0, self.deletion.lo > 0
+        found = "more than" if more else "less than" if less else "neither clearly more nor clearly less than"
         return (
-            f"Is the map true? {answer} Hiding the pixels that `{self.method}` of `{self.layer}` ranks first {found} "
-            f"hiding random blobs inside the object's box: of the object's score is left, on average over the first "
-            f"{self.shown:.0%} of the pixels, {self.area:.3f} against {self.rival:.3f} (difference "
+            f"Is the map true? {answer} Hiding the pixels that `{self.method}` of `{self.layer}` ranks first "
+            f"costs the detector {found} hiding random blobs inside the object's box: of the object's score is left, "
+            f"on average over the first {self.shown:.0%} of the pixels, {self.area:.3f} against {self.rival:.3f} (difference "
             f"{_told(self.deletion, '+')}, over {self.images} test images). Where these pixels alone are shown, the "
             f"difference is {_told(self.insertion, '+')} (more is better there). {self.inside.value:.0%} of the map "
             f"lies inside the object's box, which is {self.box.value:.0%} of the image. With all the detector's "

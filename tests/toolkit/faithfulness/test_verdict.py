@@ -67,7 +67,9 @@ def test_what_is_no_better_than_its_rival_is_not_called_true() -> None:
 
 
 def test_a_handful_of_images_decides_nothing() -> None:
-    assert judged(true_map, images=FEW - 1).true is None
+    found = judged(true_map, images=FEW - 1)
+    assert found.true is None
+    assert f"{FEW - 1} images are too few to tell" in str(found)
 
 
 def test_a_detector_that_finds_nothing_leaves_it_untested() -> None:
