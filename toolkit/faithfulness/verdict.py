@@ -131,12 +131,12 @@ class Verdict:
         return (
             f"Is the map true? {answer} Hiding the pixels that `{self.method}` of `{self.layer}` ranks first "
             f"costs the detector {found} hiding random blobs inside the object's box: of the object's score is left, "
-            f"on average over the first {self.shown:.0%} of the pixels, {self.area:.3f} against {self.rival:.3f} (difference "
-            f"{_told(self.deletion, '+')}, over {self.images} test images). Where these pixels alone are shown, the "
-            f"difference is {_told(self.insertion, '+')} (more is better there). {self.inside.value:.0%} of the map "
-            f"lies inside the object's box, which is {self.box.value:.0%} of the image. With all the detector's "
-            f"weights shuffled, the map's correlation with itself is {_told(self.kept)}: near 1 it would show edges, "
-            f"whatever the detector had learned."
+            f"on average over the first {self.shown:.0%} of the pixels, {self.area:.3f} against {self.rival:.3f} "
+            f"(difference {_told(self.deletion, '+')}, over {self.images} test images). Where these pixels alone are "
+            f"shown, the difference is {_told(self.insertion, '+')} (more is better there). {self.inside.value:.0%} of "
+            f"the map lies inside the object's box, which is {self.box.value:.0%} of the image. With all the "
+            f"detector's weights shuffled, the map's correlation with itself is {_told(self.kept)}: near 1 it would "
+            f"show edges, whatever the detector had learned."
         )
 
 
