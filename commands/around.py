@@ -37,7 +37,10 @@ def open_app(
 def layers(
     methods: Annotated[str, typer.Option(help="Methods of explanation, with commas between them.")] = "eigencam,odam",
     modules: Annotated[
-        str, typer.Option("--layers", help="Modules of the detector, with commas; + joins several. Else its stages.")
+        str,
+        typer.Option(
+            "--layers", help="Modules of the detector, with commas (+ joins several, `default`: the method's own)."
+        ),
     ] = "",
     images: Annotated[int, typer.Option(min=1, help="How many images of the test split, at most.")] = 50,
 ) -> None:
@@ -47,7 +50,7 @@ def layers(
     `faithfulness`), its difference to random blobs inside the object's box, what these pixels alone bring back, and
     what the map costs in passes of the detector.
 
-    Example: `salvoc layers --methods eigencam,odam,gradcam --images 100`
+    Examples: `salvoc layers --images 100`, `salvoc layers --methods eigencam,odam,gradcam,drise --layers default`
     """
     from toolkit import detectors
     from toolkit.faithfulness.layers import ranking, ways

@@ -17,15 +17,18 @@ from toolkit.voc import Tree
 
 
 def ways(kind: type[Adapter], settings: Saliency, methods: Sequence[str], layers: Sequence[str] = ()) -> list[Saliency]:
-    """Every method at each of these layers, by default at the detector's stages and at the method's own layer.
+    """Every method at each of these layers, by default at the detector's stages and at the method's own (`default`).
 
-    Layers joined by + are for those methods that can join them: not for EigenCAM.
+    Layers joined by + are for those methods that can join them: not for EigenCAM. D-RISE explains no layer: it comes
+    once.
     """
     found = []
     for method in methods:
         way = settings.model_copy(update={"method": method, "layer": "default"})
-        own = layers or dict.fromkeys((*kind.stages, saliency.layer_of(kind, way)))
-        found += [way.model_copy(update={"layer": layer}) for layer in own if method != "eigencam" or "+" not in layer]
+        own = saliency.layer_of(kind, way)
+        named = dict.fromkeys(own if layer == "default" else layer for layer in layers or (*kind.stages, "default"))
+        chosen = [own] if method == "drise" else [one for one in named if method != "eigencam" or "+" not in one]
+        found += [way.model_copy(update={"layer": layer}) for layer in chosen]
     return found
 
 

@@ -83,7 +83,7 @@ def as_read(table: pd.DataFrame) -> pd.DataFrame:
         "insertion ↑": cells("shown_area", "shown_lo", "shown_hi"),
         f"less `{INSIDE}`, insertion": cells(*(f"shown_{name}" for name in gap), sign="+"),
     }
-    return pd.DataFrame(columns, index=table.index)
+    return pd.DataFrame(columns, index=table.index.rename(f"order ({table['images'].max()} images)"))
 
 
 def estimate(values: pd.Series) -> Estimate:

@@ -104,3 +104,6 @@ def test_every_method_is_ranked_at_the_stages_and_at_its_own_layer(own: Params) 
     chosen = ways(kind, own.saliency, ["eigencam", "odam"])
     by_method = {m: [way.layer for way in chosen if way.method == m] for m in ("eigencam", "odam")}
     assert by_method == {"eigencam": list(kind.stages), "odam": [*kind.stages, kind.joined]}
+    default = ways(kind, own.saliency, ["eigencam", "odam", "drise"], ["default"])
+    assert [way.layer for way in default] == [kind.layer, kind.joined, kind.layer]
+    assert len(ways(kind, own.saliency, ["drise"])) == 1  # it explains no layer
