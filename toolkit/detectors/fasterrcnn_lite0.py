@@ -44,8 +44,8 @@ class Lite0Backbone(nn.Module):
 class FasterRCNNLite0(RCNN):
     """It needs no download: its backbone has ImageNet's weights from the start."""
 
-    # On photographs (docs/faithfulness.md) their deletion less that of blobs inside the box: -0.002 [-0.041, +0.046], the
-    # best layer of EigenCAM's, and -0.086 [-0.120, -0.051], the best of ODAM's
+    # On photographs (docs/faithfulness.md) their deletion less that of blobs inside the box: -0.002 [-0.041, +0.046],
+    # EigenCAM's best layer, and -0.086 [-0.120, -0.051], ODAM's
     layer = "backbone.body.blocks.6"
     joined = "+".join(f"backbone.fpn.layer_blocks.{number}" for number in range(len(STAGES)))
     stages = tuple(f"backbone.body.blocks.{number}" for number in range(2, 7))
