@@ -52,14 +52,20 @@ def layers(
 
     Examples: `salvoc layers --images 100`, `salvoc layers --methods eigencam,odam,gradcam,drise --layers default`
     """
-    from toolkit import detectors
+    from toolkit import detectors, saliency
+    from toolkit.errors import require_known
     from toolkit.faithfulness.layers import ranking, ways
     from toolkit.voc import Tree
 
     needs(places.SOURCE, places.BASE_WEIGHTS)
     params = settings().with_weights(places.BASE_WEIGHTS)
-    chosen = [module for module in modules.split(",") if module]
-    explaining = ways(detectors.find(params.detector.name), params.saliency, methods.split(","), chosen)
+    named = [name.strip().lower() for name in methods.split(",")]
+    for name in named:
+        require_known("--methods", "method", name, saliency.methods())
+    chosen = [module.strip() for module in modules.split(",") if module.strip()]
+    explaining = ways(detectors.find(params.detector.name), params.saliency, named, chosen)
+    if not explaining:
+        raise BadInput(Problem("--layers", "are joined, which EigenCAM cannot explain", "add odam to --methods"))
     fewer = params.faithfulness.model_copy(update={"images": images})
     table = ranking(Tree(places.SOURCE), params.detector, explaining, fewer, params.data.classes)
     if table.empty:

@@ -59,11 +59,16 @@ def variant_row(
 
 def boxed(image: np.ndarray, annotation: Path) -> np.ndarray:
     """The image with its annotated boxes drawn in."""
+    return framed(image, [known.box for known in voc.read(annotation).objects])
+
+
+def framed(image: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    """The image with boxes drawn in, each x0, y0, x1, y1 in pixels."""
     drawn = image.copy()
     height, width = image.shape[:2]
     thick = max(round(max(height, width) / 200), 1)
-    for known in voc.read(annotation).objects:
-        x0, y0, x1, y1 = (round(v) for v in known.box)
+    for box in boxes:
+        x0, y0, x1, y1 = (round(v) for v in box)
         inner = np.zeros((height, width), bool)
         inner[max(y0, 0) : y1, max(x0, 0) : x1] = True
         edge = inner.copy()

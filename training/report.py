@@ -140,7 +140,7 @@ def notes(params: Params, seeds: int) -> list[str]:
         "An arrow says which way a score is better. " + (SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED),
         DIFFERENCES,
         "Arms, by their train images. " + "; ".join(f"`{arm}`: {about}" for arm, about in arms.items()) + ".",
-        CUE,
+        *([CUE] if params.data.source == "sample" else []),
         f"The last rows of agreement take no detector. {baselines}.",
         f"The gaze predictor is `{predictor}`: {PREDICTORS[predictor].about}.",
     ]
@@ -296,4 +296,4 @@ def html(tables: dict[str, pd.DataFrame], about: Sequence[str], pictured: Mappin
 
 def _coded(text: str) -> Markup:
     """Text for a page, with code where Markdown has it."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

@@ -16,7 +16,7 @@ from toolkit.detectors.fasterrcnn_lite0 import FasterRCNNLite0
 from toolkit.detectors.fasterrcnn_resnet50_fpn import COCO
 from toolkit.errors import BadInput
 from toolkit.params import Detector, Saliency
-from toolkit.saliency import explain
+from toolkit.saliency import explain, require_layer
 from toolkit.saliency.eigencam import projection
 
 
@@ -67,7 +67,7 @@ def test_any_library_method_is_reached(method: str) -> None:
 def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
     settings = Saliency(method="eigenkam", layer="default", sign="objectness")
     with pytest.raises(BadInput, match=r"knows no method 'eigenkam' -- choose one of: .*eigencam.*odam"):
-        explain(FasterRCNNLite0(20, 96).eval(), [photo(96, 96)], settings)
+        require_layer(FasterRCNNLite0(20, 96).eval(), settings)
 
 
 def test_resnet50_is_torchvision_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

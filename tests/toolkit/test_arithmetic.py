@@ -35,10 +35,11 @@ pytestmark = [
 
 def tell_what_computes() -> None:
     """Print what each library chose."""
-    simd = np._core._multiarray_umath.__cpu_features__
+    module = np._core._multiarray_umath
+    chosen = [name for name in module.__cpu_dispatch__ if module.__cpu_features__[name]]
     blas = [single for single in threadpool_info() if single["user_api"] == "blas"]
     print("torch:", torch.backends.cpu.get_cpu_capability())
-    print("numpy:", [name for name, has in simd.items() if has and "AVX512" in name])
+    print("numpy:", [name for name in chosen if "AVX512" in name])
     print("OpenBLAS:", {(single["architecture"], single["num_threads"]) for single in blas})
     with torch.backends.mkldnn.verbose(1), torch.backends.mkl.verbose(1):
         torch.conv2d(torch.ones(2, 32, 16, 16), torch.ones(32, 32, 3, 3))

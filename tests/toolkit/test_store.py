@@ -147,7 +147,11 @@ def test_every_store_is_keyed_by_the_module_that_fills_it() -> None:
         ast.unparse(call.args[1]) for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Store"
     ]
     assert len(makers) >= 7
-    assert set(makers) == {"__name__"}
+    assert set(makers) == {"__name__", "maker"}
+    named = [
+        ast.unparse(call.args[-1]) for call in calls if isinstance(call.func, ast.Name) and call.func.id == "trials"
+    ]
+    assert named == ["__name__"] * 2  # whose `maker` it is
 
 
 def test_what_is_missing_is_made_and_kept_as_soon_as_it_comes(tmp_path: Path) -> None:

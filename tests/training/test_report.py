@@ -259,8 +259,9 @@ def test_dvc_plots_the_pictures_of_the_report() -> None:
 
 
 def test_a_page_escapes_what_it_is_told() -> None:
-    page = report.html({"a < b": pd.DataFrame({"human.iou": ["<1>"]})}, ["x & y"], {"a.png": "a"})
+    page = report.html({"a < b": pd.DataFrame({"human.iou": ["<1>"]})}, ["x & y", "`z < 1`"], {"a.png": "a"})
     assert "<h2>a &lt; b</h2>" in page
     assert "&lt;1&gt;" in page
     assert "<p>x &amp; y</p>" in page
+    assert "<p><code>z &lt; 1</code></p>" in page
     assert "<th>IoU human ↑</th>" in page

@@ -20,7 +20,7 @@ from toolkit.files import read_image, write
 from toolkit.params import Detector, Faithfulness, Saliency
 from toolkit.voc import Tree
 
-PICTURED, HIDDEN = 6, 0.2  # images in the contact sheet, and the share of the pixels that it hides
+PICTURED, HIDDEN = 6, 0.1  # images in the contact sheet, and the share of the pixels that it hides
 
 
 def build(
@@ -37,7 +37,8 @@ def build(
     made = measured(source, ids, attention, detector, explaining.model_copy(update={"layer": layer}), settings, classes)
     curves = by_image(made, settings)
     found = verdict(made, curves, settings, explaining.method, layer, len(ids))
-    write(out / "verdict.json", json.dumps({"says": str(found), "true": found.true, **asdict(found)}, indent=2) + "\n")
+    known = {name: value for name, value in asdict(found).items() if made or name in ("method", "layer", "drawn")}
+    write(out / "verdict.json", json.dumps({"says": str(found), "true": found.true, **known}, indent=2) + "\n")
     if not made:
         return found
     for trial in made:
@@ -52,7 +53,9 @@ def build(
     adapter = detectors.load(detector, classes)
     pair = adapter, randomised(adapter, max(DEPTHS))
     rows = [_row(*pair, source, str(image_id), explaining, classes) for image_id in chosen.index]
-    pictures.sheet(rows, out / "maps.png", [f"{image_id}\n{gap:+.2f}" for image_id, gap in chosen.items()])
+    pictures.sheet(
+        rows, out / "maps.png", [f"{image_id}\nmap - inside: {gap:+.2f}" for image_id, gap in chosen.items()]
+    )
     return found
 
 
@@ -70,7 +73,7 @@ def _row(
         return np.where((rank(order, image_id) < HIDDEN)[..., None], filled, image)
 
     return {
-        "image": pictures.boxed(image, source.annotation(image_id)),
+        "image": pictures.framed(image, [one.box.tolist()]),
         "map": pictures.overlay(image, heatmap),
         f"map's first {HIDDEN:.0%} hidden": hidden(heatmap),
         "blobs inside the box hidden": hidden(RIVALS[INSIDE].heatmap(one)),

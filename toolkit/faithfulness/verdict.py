@@ -9,7 +9,7 @@ import pandas as pd
 
 from toolkit import bootstrap
 from toolkit.bootstrap import Estimate
-from toolkit.faithfulness.rivals import INSIDE, MAP
+from toolkit.faithfulness.rivals import INSIDE, MAP, RIVALS
 from toolkit.params import Faithfulness
 
 RESAMPLES, SEED = 2000, 1  # of the images
@@ -107,6 +107,7 @@ class Verdict:
     kept: Estimate  # the correlation of the map with that of the detector with all its weights shuffled
     inside: Estimate  # the share of the map's sum inside the object's box
     box: Estimate  # the box's share of the image
+    ahead: tuple[str, ...]  # other rivals whose deletion is clearly below the map's
 
     @property
     def true(self) -> bool | None:
@@ -126,17 +127,21 @@ class Verdict:
         }[self.true]
         if self.images < FEW:
             answer = f"{self.images} images are too few to tell."
+        ahead = "".join(
+            f" Hiding pixels {RIVALS[name].about} costs it clearly more than the map." for name in self.ahead
+        )
         more, less = self.deletion.hi < 0, self.deletion.lo > 0
         found = "more than" if more else "less than" if less else "neither clearly more nor clearly less than"
         return (
             f"Is the map true? {answer} Hiding the pixels that `{self.method}` of `{self.layer}` ranks first "
             f"costs the detector {found} hiding random blobs inside the object's box: of the object's score is left, "
             f"on average over the first {self.shown:.0%} of the pixels, {self.area:.3f} against {self.rival:.3f} "
-            f"(difference {_told(self.deletion, '+')}, over {self.images} test images). Where these pixels alone are "
-            f"shown, the difference is {_told(self.insertion, '+')} (more is better there). {self.inside.value:.0%} of "
-            f"the map lies inside the object's box, which is {self.box.value:.0%} of the image. With all the "
-            f"detector's weights shuffled, the map's correlation with itself is {_told(self.kept)}: near 1 it would "
-            f"show edges, whatever the detector had learned."
+            f"(difference {_told(self.deletion, '+')}, over the {self.images} of {self.drawn} test images in which an "
+            f"object is found).{ahead} Where these pixels alone are shown, the difference is "
+            f"{_told(self.insertion, '+')} (more is better there). {self.inside.value:.0%} of the map lies inside the "
+            f"object's box, which is {self.box.value:.0%} of the image. With all the detector's weights shuffled, the "
+            f"map's correlation with itself is {_told(self.kept)}: near 1 it would show edges, whatever the detector "
+            f"had learned."
         )
 
 
@@ -151,7 +156,7 @@ def verdict(
     """The verdict on a method's map, from the tests of the images and their curves (`by_image`)."""
     nothing = Estimate(np.nan, np.nan, np.nan)
     if not tests:
-        return Verdict(method, layer, 0, drawn, nothing, nothing, np.nan, np.nan, 0, nothing, nothing, nothing)
+        return Verdict(method, layer, 0, drawn, nothing, nothing, np.nan, np.nan, 0, nothing, nothing, nothing, ())
     hidden, shown = areas(curves, "deletion"), areas(curves, "insertion")
     deepest = max(tests[0]["kept"], key=float)
     return Verdict(
@@ -167,6 +172,9 @@ def verdict(
         kept=estimate(pd.Series([one["kept"][deepest] for one in tests])),
         inside=estimate(pd.Series([one["inside"] for one in tests])),
         box=estimate(pd.Series([one["box"] for one in tests])),
+        ahead=tuple(
+            name for name in RIVALS if name in hidden and name != INSIDE and estimate(hidden[name] - hidden[MAP]).hi < 0
+        ),
     )
 
 

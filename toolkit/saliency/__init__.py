@@ -67,12 +67,15 @@ def layer_of(detector: Adapter | type[Adapter], settings: Saliency) -> str:
 
 
 def require_layer(adapter: Adapter, settings: Saliency) -> None:
-    """Raise `BadInput` where the detector has no such layer, or the method cannot join several."""
+    """Raise `BadInput` where there is no such method or layer, or the method cannot join several."""
+    if settings.method not in ("eigencam", *OWN):
+        require_known("saliency.method", "method", settings.method, methods())
     layer = layer_of(adapter, settings)
     if not adapter.layers().issuperset(layer.split("+")):
-        mend = "use `default`, a module of the detector that gives a grid of cells, or several joined by +"
+        known = f", such as {', '.join(adapter.stages)}" if adapter.stages else ""
+        mend = f"use `default`, a module that gives a grid of cells{known}, or several joined by +"
         raise BadInput(Problem("saliency.layer", f"the detector cannot be explained at {layer!r}", mend))
-    if "+" in layer and settings.method == "eigencam" and settings.sign == "objectness":
+    if "+" in layer and settings.method == "eigencam":
         fault = f"EigenCAM explains one layer, not {layer!r}"
         raise BadInput(Problem("saliency.layer", fault, "name one of them, or set saliency.method to odam"))
 
@@ -92,15 +95,15 @@ def explain(
     if method == "eigencam" and settings.sign == "objectness":
         seen = seen or adapter.look(images, layer, detections=False)
         return eigencam(seen.activations, seen.evidence, seen.covered)
-    if asked is None:
-        found = seen.found if seen else adapter.look(images, layer.split("+")[0]).found
-        asked = [confident(own) for own in found]
+    if asked is None:  # each image is looked at alone: what it is asked of must not hang on what was beside it
+        first = layer.split("+")[0]
+        alone = seen.found if seen and len(images) == 1 else [adapter.look([i], first).found[0] for i in images]
+        asked = [confident(found) for found in alone]
     if method in OWN:
         make = OWN[method]
     else:
         from toolkit.saliency.library import library_cam  # pytorch-grad-cam brings scikit-learn: seconds to import
 
-        require_known("saliency.method", "method", method, methods())
         make = partial(library_cam, method=method)
     pairs = zip(images, asked, strict=True)
     return [make(adapter, image, layer.split("+"), boxes=boxes, classes=classes) for image, (boxes, classes) in pairs]
