@@ -25,17 +25,20 @@ SHOWN = 0.5  # the probability of a cell to be shown (the paper's)
 def drise(adapter: Adapter, image: Tensor, layers: Sequence[str], boxes: Tensor, classes: Tensor) -> np.ndarray:
     """The map (see `toolkit.maps`) [H, W] of what in an image [3, H, W] speaks for these objects, taken together.
 
-    `boxes` [N, 4] in pixels, `classes` [N] from 0; it explains no `layers`. Hidden pixels are black, as in the paper.
+    `boxes` [N, 4] in pixels, `classes` [N] from 0; it explains no `layers`. Hidden pixels are black, as in the paper. A
+    pixel's value is the mean similarity where it is shown: the paper's sum, divided by how often each pixel was shown
+    and not by how often it is on average, which with hundreds of masks would be most of the map.
     """
     height, width = image.shape[-2:]
     random = np.random.default_rng(seed_of("D-RISE", height, width))
-    total = np.zeros((height, width))
+    total, shows = np.zeros((height, width)), np.zeros((height, width))
     for _ in range(MASKS):
         mask = _mask(random, height, width)
         shown = image * torch.from_numpy(mask).to(image)
         (candidates,) = adapter.look([shown], adapter.layer).candidates
         total += mask * float(similarity(candidates, boxes, classes).sum())
-    return normalise(total)
+        shows += mask
+    return normalise(total / np.maximum(shows, 1))
 
 
 def similarity(candidates: Candidates, boxes: Tensor, classes: Tensor) -> Tensor:
