@@ -2,12 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from toolkit import params, sources
-from toolkit.files import new_folder
+from toolkit import params, sources, voc
+from toolkit.files import copy, new_folder
 from toolkit.params import Params
 from toolkit.voc import Tree
 
@@ -35,6 +36,17 @@ def shrunk(settings: Params) -> Params:
             "score": settings.score.model_copy(update={"resamples": 20}),
         }
     )
+
+
+def part_of(whole: Tree, root: Path, splits: Mapping[str, Sequence[str]]) -> Tree:
+    """A VOC tree of some of another's images, copied, in splits of its own."""
+    part = Tree(root)
+    for split, ids in splits.items():
+        voc.write_ids(part.split(split), ids)
+        for image_id in ids:
+            copy(whole.image(image_id), part.image(image_id))
+            copy(whole.annotation(image_id), part.annotation(image_id))
+    return part
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,8 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     overlays(root, selection, [arm for arm in trained if params.arms[arm].variant != "none"], out)
     seeds = int(results["seeds"].max())
     known = json.loads((root / places.METRICS / f"{next(iter(params.arms))}.json").read_text())["baseline"]
-    shown = truth(root) | tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
+    tested = truth(root)
+    shown = tested | tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
     if "base" in classes:
         shown["The base detector: AP@0.5 by class"] = precision(classes["base"])
     asked = [arm for arm, row in params.arms.items() if RULES[row.variant].images == "selected"]
@@ -100,7 +101,7 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     text = markdown(shown, about)
     write(out / "results.md", text)
     beside = {f"../{places.FAITHFULNESS.name}/{file}": title for file, title in TRUTH_PICTURES.items()}
-    write(out / "report.html", html(shown, about, (beside if truth(root) else {}) | PICTURES))
+    write(out / "report.html", html(shown, about, (beside if tested else {}) | PICTURES))
     return text
 
 

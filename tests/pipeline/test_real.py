@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from tests.conftest import part_of
 from tests.pipeline.conftest import Repository, new_repository
 from toolkit import maps, voc
-from toolkit.files import link, read_image
+from toolkit.files import read_image
 from toolkit.voc import Tree
 
 PHOTOGRAPHS = {
@@ -30,14 +31,8 @@ PHOTOGRAPHS = {
 
 def some_photographs(real: Path, root: Path) -> Tree:
     """A small VOC tree of the real one's first images."""
-    whole, few = Tree(real / "voc2012_mini"), Tree(root)
-    for split, theirs, count in (("train", "train", 16), ("test", "val", 5)):
-        ids = whole.ids(theirs)[:count]
-        voc.write_ids(few.split(split), ids)
-        for image_id in ids:
-            link(whole.image(image_id), few.image(image_id))
-            link(whole.annotation(image_id), few.annotation(image_id))
-    return few
+    whole = Tree(real / "voc2012_mini")
+    return part_of(whole, root, {"train": whole.ids("train")[:16], "test": whole.ids("val")[:5]})
 
 
 def test_real_photographs_go_all_the_way(real: Path, tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conftest import part_of
 from toolkit import agreement, maps, selection, sources, variants, voc
 from toolkit.errors import BadInput
-from toolkit.files import copy, write
+from toolkit.files import write
 from toolkit.params import Params
 from toolkit.sources.folder import halves
 from toolkit.voc import Tree
@@ -19,14 +20,8 @@ FILE = Path("train.txt")
 @pytest.fixture
 def own(sample: Tree, tmp_path: Path) -> Tree:
     """The sample's images as a user's tree: splits of train, test, and a third one, `other`."""
-    tree = Tree(tmp_path / "own")
     splits = {"train": sample.ids("train")[:6], "test": sample.ids("test"), "other": sample.ids("train")[6:]}
-    for split, ids in splits.items():
-        voc.write_ids(tree.split(split), ids)
-        for image_id in ids:
-            copy(sample.image(image_id), tree.image(image_id))
-            copy(sample.annotation(image_id), tree.annotation(image_id))
-    return tree
+    return part_of(sample, tmp_path / "own", splits)
 
 
 def made(own: Tree, settings: Params, base_split: str, **data: str) -> Tree:

@@ -14,9 +14,9 @@ import yaml
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, part_of
 from toolkit import detectors, places, voc
-from toolkit.files import link, read_image, write
+from toolkit.files import read_image, write
 from toolkit.params import Params
 from toolkit.tensors import device, to_tensor
 from toolkit.voc import Tree
@@ -31,13 +31,9 @@ pytestmark = pytest.mark.usefixtures("workplace")
 @pytest.fixture
 def source(sample: Tree, workplace: Path) -> Tree:
     """The sample's images, the first six of train as the base split."""
-    tree, ids = Tree(workplace / places.SOURCE), sample.ids("train")
-    for split, own in {"base": ids[:6], "train": ids[6:], "test": sample.ids("test")}.items():
-        voc.write_ids(tree.split(split), own)
-        for image_id in own:
-            link(sample.image(image_id), tree.image(image_id))
-            link(sample.annotation(image_id), tree.annotation(image_id))
-    return tree
+    ids = sample.ids("train")
+    splits = {"base": ids[:6], "train": ids[6:], "test": sample.ids("test")}
+    return part_of(sample, workplace / places.SOURCE, splits)
 
 
 def trained(settings: Params, steps: int) -> Params:
