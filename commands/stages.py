@@ -176,9 +176,10 @@ def score(arm: Arm) -> None:
 
     params = settings()
     known(arm, params.arms)
-    detections, heatmaps = places.PREDICTIONS / arm / "detections.parquet", places.HEATMAPS / arm
-    needs(places.SOURCE, places.ATTENTION, detections, heatmaps)
-    predictions = Predictions(detections, heatmaps, params.train_of(arm).seeds)
+    found, heatmaps = places.PREDICTIONS / arm, places.HEATMAPS / arm
+    needs(places.SOURCE, places.ATTENTION, found, heatmaps)
+    seeds = params.train_of(arm).seeds
+    predictions = Predictions(found / "detections.parquet", heatmaps, seeds, objects=found / "objects.parquet")
     with new_folder(places.SCORES / arm) as out:
         metrics = places.METRICS / f"{arm}.json"
         build(predictions, Tree(places.SOURCE), places.ATTENTION, params.data.classes, params.score, metrics, out)

@@ -40,5 +40,6 @@ def headings() -> dict[str, Heading]:
         "cue.map50_matching": Heading("mAP@0.5 matching cue", True),
         "cue.map50_random": Heading("mAP@0.5 random cue", True),
         "cue.reliance": Heading("cue reliance", False, pictured=True),
+        "cue.log_odds": Heading("cue reliance in log-odds", False, pictured=True, unit="nats"),
         "cue.looked_at": Heading("saliency on cue", False),
     }

@@ -2,19 +2,15 @@
 
 import json
 import re
-from collections.abc import Hashable, Mapping, Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from toolkit import pictures, places
 from toolkit.attention import PREDICTORS
-from toolkit.bootstrap import permutation_test
 from toolkit.faithfulness.verdict import PICTURES as TRUTH_PICTURES
 from toolkit.faithfulness.verdict import as_read
 from toolkit.files import write
@@ -23,13 +19,20 @@ from toolkit.params import Arm, Params
 from toolkit.selection import told
 from toolkit.variants.rules import RULES
 from toolkit.voc import Tree
-from training.comparison import Score, detectable, holm, interval, loaded, p_value
+from training.found import found
 from training.headings import GROUPS, headings
+from training.tables import (
+    REFERENCE,
+    baseline_rows,
+    differences,
+    first_seed,
+    smallest,
+    stored_scores,
+    values,
+    wide,
+)  # fmt: skip
 
-REFERENCE = "none"  # the arm that the others are compared with
-ROW = ("arm", "metric", "seeds", "value", "sd", "lo", "hi")
 SHOWN = 6  # images in a contact sheet
-PERMUTATIONS = 10_000
 ONE_SEED = (
     "Each arm was fine-tuned with one seed. Brackets are 95 % bootstrap intervals over the test images; p is that of a "
     "paired permutation test over them. Seeds: not covered, by none of these nor by the smallest difference that would "
@@ -48,9 +51,12 @@ DIFFERENCES = (
     "they are measured here). A smaller one may well be there unseen."
 )
 CUE = (
-    "Cue reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one; saliency on cue is the share of the "
-    "most salient 2.5 % of the pixels that lie on a random cue."
+    "Cue reliance is mAP@0.5 with the matching cue less mAP@0.5 with a random one. In log-odds it is, scene by scene, "
+    "how much surer the detector is of the main object's class, in the best of its candidates that overlap it by half, "
+    "with the matching cue than with the random one. Saliency on cue is the share of the most salient 2.5 % of the "
+    "pixels that lie on a random cue."
 )
+CUE_REMOVED = {"all": "of all cues", "given": "of the cues in its images"}
 PICTURES = {
     "results.png": "Scores and their intervals",
     "agreement_least.png": "The train images on which saliency and attention agree least",
@@ -90,14 +96,15 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     selection = pd.read_parquet(root / places.SELECTION)
     overlays(root, selection, [arm for arm in trained if params.arms[arm].variant != "none"], out)
     seeds = int(results["seeds"].max())
-    known = json.loads((root / places.METRICS / f"{next(iter(params.arms))}.json").read_text())["baseline"]
+    known = pd.read_csv(root / places.SCORES / next(iter(params.arms)) / "scores.csv")
     tested = truth(root)
     shown = tested | tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
     if "base" in classes:
         shown["The base detector: AP@0.5 by class"] = precision(classes["base"])
     asked = [arm for arm, row in params.arms.items() if RULES[row.variant].images == "selected"]
     verdict = json.loads((root / places.FAITHFULNESS / "verdict.json").read_text())["says"]
-    about = [verdict, *told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
+    first = found(results, gaps, {arm: params.arms[arm].variant for arm in trained})
+    about = [*first, verdict, *told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
     text = markdown(shown, about)
     write(out / "results.md", text)
     beside = {f"../{places.FAITHFULNESS.name}/{file}": title for file, title in TRUTH_PICTURES.items()}
@@ -105,9 +112,7 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     return text
 
 
-def tables(
-    results: pd.DataFrame, gaps: pd.DataFrame, known: Mapping[str, float], seeds: int
-) -> dict[str, pd.DataFrame]:
+def tables(results: pd.DataFrame, gaps: pd.DataFrame, known: pd.DataFrame, seeds: int) -> dict[str, pd.DataFrame]:
     """By title: each group's scores above those that take no detector, then its differences to `none`."""
     pairs = "in pairs over the same images " + (f"and {seeds} seeds" if seeds > 1 else "(seeds: not covered)")
     shown = {}
@@ -153,92 +158,6 @@ def told_of(row: Arm) -> str:
     return RULES[row.variant].about + "".join(f", {key} {value}" for key, value in own.items())
 
 
-def first_seed(path: Path) -> pd.DataFrame:
-    """What each test image scored with the arm's first seed, by its id."""
-    rows = pd.read_parquet(path)
-    return rows[(rows["split"] == "test") & (rows["run"] == 0)].drop(columns=["split", "run"]).set_index("id")
-
-
-def stored_scores(path: Path, images: pd.DataFrame) -> dict[str, Score]:
-    """An arm's scores; what is no mean over the test images was measured on all of them."""
-    table, known = pd.read_parquet(path), images.count()
-    return loaded(table, {name: int(known.get(name.replace(".", "_"), len(images))) for name in map(str, table)})
-
-
-def values(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
-    """The arms' scores, a row an arm and metric: its value, the standard deviation over seeds, the interval's ends."""
-    return pd.DataFrame([_row(arm, name, score) for arm, own in scores.items() for name, score in own.items()])
-
-
-def differences(scores: Mapping[str, Mapping[str, Score]], images: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The other arms' scores less those of `none`, in pairs; without that arm there are none.
-
-    As `values`, and with p by itself, p corrected over the arms, and the smallest difference that would have shown.
-    """
-    known = scores.get(REFERENCE, {})
-    rows = []
-    for arm, metric in product(scores, known):
-        if arm != REFERENCE:
-            gap = scores[arm][metric] - known[metric]
-            single = gap.values.size == 1
-            p = _by_flips(images[arm], images[REFERENCE], metric.replace(".", "_")) if single else p_value(gap)
-            rows.append(_row(arm, metric, gap) | {"p": p, "detectable": detectable(gap)})
-    gaps = pd.DataFrame(rows, columns=[*ROW, "p", "detectable"])
-    return gaps.assign(p_holm=gaps.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy(np.float64))))
-
-
-def _row(arm: str, metric: str, score: Score) -> dict[str, object]:
-    lo, hi = interval(score)
-    return dict(zip(ROW, (arm, metric, score.values.size, score.value, score.spread, lo, hi), strict=True))
-
-
-def _by_flips(arm: pd.DataFrame, reference: pd.DataFrame, column: str) -> float:
-    """How often chance alone would part two arms so far, image by image; NaN for what is no mean over images (mAP)."""
-    if column not in arm or column not in reference:
-        return float("nan")
-    both = pd.concat([arm[column], reference[column]], axis=1, join="inner").to_numpy(np.float64)
-    return permutation_test(both[:, 0], both[:, 1], PERMUTATIONS, 0)
-
-
-def wide(table: pd.DataFrame, group: str, sign: str = "") -> pd.DataFrame:
-    """A row an arm, a column a metric of the group, in each cell the value and what is known of it, as text."""
-    shown = [name for name in headings() if name.startswith(f"{group}.")]
-    known = table[table["metric"].isin(shown)].dropna(subset="value")
-    cells = known.assign(cell=[_cell(row, sign) for row in known.to_dict("records")])
-    names = [name for name in shown if name in set(known["metric"])]
-    return cells.pivot(index="arm", columns="metric", values="cell").reindex(known["arm"].unique())[names]
-
-
-def _cell(row: Mapping[Hashable, Any], sign: str) -> str:
-    """`0.905 ± 0.004 [0.860, 0.942]`; the spread where there are several seeds, p where there is one."""
-    value, lo, hi = (f"{row[name]:{sign}.3f}" for name in ("value", "lo", "hi"))
-    spread = f" ± {row['sd']:.3f}" if row["seeds"] > 1 else ""
-    return f"{value}{spread} [{lo}, {hi}]{_shown(row.get('p_holm', np.nan))}"
-
-
-def _shown(p: float) -> str:
-    """A p-value as papers write it; nothing where there is none."""
-    if np.isnan(p):
-        return ""
-    return f" p={p:.3f}" if p >= 0.001 else " p<0.001"
-
-
-def smallest(gaps: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """The row under a table of differences: from which size one would have shown in every row of its column."""
-    widest = gaps.groupby("metric")["detectable"].max()
-    cells = {metric: "" if np.isnan(widest[metric]) else f"{widest[metric]:.3f}" for metric in metrics}
-    return pd.DataFrame(cells, index=["smallest to show"])
-
-
-def baseline_rows(known: Mapping[str, float], metrics: Sequence[str]) -> pd.DataFrame:
-    """What the baselines score on the test images, a column a metric."""
-    rows = {}
-    for name in BASELINES:
-        cells = {metric: known.get(metric.replace(".", f"_{name}_")) for metric in metrics}
-        rows[name] = {metric: f"{value:.3f}" for metric, value in cells.items() if value is not None}
-    return pd.DataFrame({name: row for name, row in rows.items() if row}).T
-
-
 def changes(root: Path, arms: Sequence[str]) -> pd.DataFrame:
     """A row an arm: how many train images its variant changed, how much of them, and on the sample where."""
     rows = {}
@@ -251,6 +170,8 @@ def changes(root: Path, arms: Sequence[str]) -> pd.DataFrame:
         }
         for part, pixels in (about["where"] or {}).items():
             rows[arm][f"on {part}"] = f"{pixels / about['pixels']:.0%}" if about["pixels"] else ""
+        for of, share in (about["cue_removed"] or {}).items():
+            rows[arm][CUE_REMOVED[of]] = f"{share:.0%}" if about["pixels"] else ""
     return pd.DataFrame(rows).T
 
 

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -46,19 +47,21 @@ class Predictions:
     heatmaps: Path  # a folder of `seed-S/ID.png`, or of nothing
     seeds: Sequence[int]
     splits: Sequence[str] = tuple(TEST_SPLITS)
+    objects: Path | None = None  # the table of annotated objects, where there is one
 
 
 def build(
     predictions: Predictions, source: Tree, attention: Path, classes: Sequence[str], resampling: params.Score,
     metrics: Path, out: Path,
 ) -> dict[str, Score]:  # fmt: skip
-    """Score predictions: `metrics` as JSON, all by image into `out`; predictions without maps have no agreement.
+    """Score predictions: a handful of numbers into `metrics`, all else into `out`; without maps there is no agreement.
 
-    `out` gets `resamples.parquet` (a row a seed and resample, a column a score, so that arms can be compared in pairs),
-    `images.parquet` (a row an image, split and seed) and `per_class.csv` (see `by_class`). Returns the scores by
-    name.
+    `out` gets `scores.csv` (see `listed`), `resamples.parquet` (a row a seed and resample, a column a score, so that
+    arms can be compared in pairs), `images.parquet` (a row an image, split and seed) and `per_class.csv` (see
+    `by_class`). Returns the scores by name.
     """
     table = pd.read_parquet(predictions.detections)
+    objects = pd.read_parquet(predictions.objects) if predictions.objects else None
     splits = [split for split in predictions.splits if source.split(split).exists()]
     fixations = agreement.fixations_of(source, attention)
     truths = {split: [truth_of(source, image_id, classes) for image_id in source.ids(split)] for split in splits}
@@ -69,9 +72,12 @@ def build(
             found = by_image(table[(table["split"] == split) & (table["seed"] == seed)], ids, classes)
             detection = average_precision.evaluate(truths[split], found, classes, resampling.resamples, resampling.seed)
             images = explained(predictions.heatmaps / f"seed-{seed}", source, attention, split, fixations)
+            if objects is not None and split == "test_random":
+                images["cue_log_odds"] = surer(objects[objects["seed"] == seed], source.ids("test_matching"), ids)
             runs[split].append(Run(detection, images))
     scores = scored(runs, resampling)
-    write(metrics, json.dumps(nested(scores) | {"baseline": baselines(runs["test"])}, indent=2) + "\n")
+    write(metrics, json.dumps(headline(scores), indent=2) + "\n")
+    listed(scores, runs["test"]).to_csv(out / "scores.csv", index=False, float_format="%.6g")
     stored(scores).to_parquet(out / "resamples.parquet")
     tables = [r.images.assign(split=split, run=n) for split in splits for n, r in enumerate(runs[split])]
     pd.concat(tables, ignore_index=True).to_parquet(out / "images.parquet")
@@ -124,7 +130,18 @@ def on_cue(heatmap: np.ndarray, source: Tree, image_id: str) -> dict[str, float]
         return {}
     top = maps.top(maps.scale(heatmap, *mask.shape), TOP)
     cue = mask == CUE
-    return {"on_cue": float(top[cue].sum() / top.sum()) if top.any() else 0.0, "cue_area": float(cue.mean())}
+    return {"cue_looked_at": float(top[cue].sum() / top.sum()) if top.any() else 0.0, "cue_area": float(cue.mean())}
+
+
+def surer(objects: pd.DataFrame, matching: Sequence[str], random: Sequence[str]) -> np.ndarray:
+    """How much surer of each scene's main object [N] a detector is with the matching cue than with a random one.
+
+    `objects` is the table of `training.predict` for one seed, whose first row of an image is its main object; the ids
+    are the same scenes'. In nats of log-odds. NaN where no candidate overlaps the object by half, in either condition:
+    that is a question of where it is, and not of what.
+    """
+    main = objects.drop_duplicates("id").set_index("id")["log_odds"].replace([-np.inf, np.inf], np.nan)
+    return main[list(matching)].to_numpy() - main[list(random)].to_numpy()
 
 
 def scored(runs: Mapping[str, Sequence[Run]], resampling: params.Score) -> dict[str, Score]:
@@ -145,8 +162,9 @@ def scored(runs: Mapping[str, Sequence[Run]], resampling: params.Score) -> dict[
             "cue.harm": none - random,
             "cue.reliance": matching - random,
         }
-        if "on_cue" in runs["test_random"][0].images:
-            scores["cue.looked_at"] = _mean_over_images(runs["test_random"], "on_cue", resampling)
+        for name in ("log_odds", "looked_at"):
+            if f"cue_{name}" in runs["test_random"][0].images:
+                scores[f"cue.{name}"] = _mean_over_images(runs["test_random"], f"cue_{name}", resampling)
     return scores
 
 
@@ -161,20 +179,37 @@ def _mean_over_images(runs: Sequence[Run], name: str, resampling: params.Score) 
     return Score(np.nanmean(columns, axis=1), samples, int(runs[0].images[name].count()))
 
 
-def nested(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
-    """Scores as shallow JSON, each with the ends of its 95 % interval."""
-    groups: dict[str, dict[str, float]] = {}
-    for name, score in scores.items():
-        group, short = name.split(".")
-        lo, hi = interval(score)
-        groups.setdefault(group, {}).update(
-            {short: round(score.value, 6), f"{short}_lo": round(lo, 6), f"{short}_hi": round(hi, 6)}
-        )
-    return groups
+def headline(scores: Mapping[str, Score]) -> dict[str, float]:
+    """What `dvc metrics show` prints of an arm: at most six numbers, the same in every arm, with four decimals.
+
+    `mae` and `iou` are against people where they are known for every test image, else against the gaze predictor.
+    """
+    tested = scores["detection.map50"].images
+    truth = next((t for t in TRUTHS if f"{t}.mae" in scores and scores[f"{t}.mae"].images == tested), "gaze")
+    names = {
+        "map50": "detection.map50",
+        "map": "detection.map",
+        "mae": f"{truth}.mae",
+        "iou": f"{truth}.iou",
+        "reliance": "cue.reliance",
+        "log_odds": "cue.log_odds",
+    }
+    return {short: round(scores[name].value, 4) for short, name in names.items() if name in scores}
 
 
-def baselines(runs: Sequence[Run]) -> dict[str, float]:
-    """What chance, the centre bias and an empty map score on the same images."""
+def listed(scores: Mapping[str, Score], runs: Sequence[Run]) -> pd.DataFrame:
+    """A row a score: `metric`, `of`, `value`, `sd` over seeds, the interval's `lo` and `hi`, `seeds`, `images`.
+
+    `of` is the detector, then what chance, the centre bias and an empty map score on the same images.
+    """
+    rows = [
+        (name, "detector", score.value, score.spread, *interval(score), score.values.size, score.images)
+        for name, score in scores.items()
+    ]
     images = pd.concat([run.images for run in runs])
-    names = [f"{truth}_{baseline}_{metric}" for truth in TRUTHS for baseline in BASELINES for metric in METRICS]
-    return {name: round(float(images[name].mean()), 6) for name in names if name in images}
+    for truth, of, metric in product(TRUTHS, BASELINES, METRICS):
+        column = f"{truth}_{of}_{metric}"
+        if column in images:
+            known = images[column]
+            rows.append((f"{truth}.{metric}", of, known.mean(), np.nan, np.nan, np.nan, len(runs), len(runs[0].images)))
+    return pd.DataFrame(rows, columns=["metric", "of", "value", "sd", "lo", "hi", "seeds", "images"])

@@ -15,7 +15,7 @@ from toolkit import maps, places
 from toolkit.files import write
 from toolkit.params import Arm, Params
 from toolkit.voc import Tree
-from training import comparison, report
+from training import comparison, report, tables
 from training.comparison import Score
 
 FLIPPED = 2 / 2**8  # the p of eight images that differ alike: all signs or none
@@ -33,7 +33,7 @@ def by_image(value: float) -> pd.DataFrame:
 
 def compared(scores: Mapping[str, Mapping[str, Score]], iou: Mapping[str, float]) -> pd.DataFrame:
     images = {arm: by_image(value) for arm, value in iou.items()}
-    return report.differences(scores, images).set_index(["arm", "metric"])
+    return tables.differences(scores, images).set_index(["arm", "metric"])
 
 
 def cells(*rows: tuple[str, str, float, float], p: float = np.nan, seeds: int = 1) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def cells(*rows: tuple[str, str, float, float], p: float = np.nan, seeds: int = 
 
 
 def test_values_have_a_row_an_arm_and_metric() -> None:
-    table = report.values({"base": {"human.iou": score(0.5)}, "none": {"human.iou": score(0.2, 0.4)}})
+    table = tables.values({"base": {"human.iou": score(0.5)}, "none": {"human.iou": score(0.2, 0.4)}})
     assert list(table.columns) == ["arm", "metric", "seeds", "value", "sd", "lo", "hi"]
     assert table["arm"].tolist() == ["base", "none"]
     assert table["seeds"].tolist() == [1, 2]
@@ -88,14 +88,14 @@ def test_base_is_compared_with_each_seed_of_none() -> None:
 
 
 def test_without_none_nothing_is_compared() -> None:
-    gaps = report.differences({"base": {"human.iou": score(0.5)}}, {"base": by_image(0.5)})
+    gaps = tables.differences({"base": {"human.iou": score(0.5)}}, {"base": by_image(0.5)})
     assert gaps.empty
-    assert report.wide(gaps, "human", "+").empty
+    assert tables.wide(gaps, "human", "+").empty
 
 
 def test_a_cell_says_value_and_interval() -> None:
     table = cells(("base", "human.iou", 0.5, np.nan), ("none", "human.iou", 0.3, np.nan), ("none", "human.cc", 0.75, 0))
-    wide = report.wide(table, "human")
+    wide = tables.wide(table, "human")
     assert list(wide.index) == ["base", "none"]
     assert list(wide.columns) == ["human.iou", "human.cc"]  # in the order of the headings
     assert wide["human.iou"].tolist() == ["0.500 [0.250, 0.750]", "0.300 [0.050, 0.550]"]
@@ -104,9 +104,9 @@ def test_a_cell_says_value_and_interval() -> None:
 
 def test_a_cell_says_the_spread_over_seeds_and_p_where_there_are() -> None:
     several = cells(("none", "human.iou", 0.3, 0.0125), p=0.04, seeds=3)
-    assert report.wide(several, "human", "+").to_numpy().tolist() == [["+0.300 ± 0.013 [+0.050, +0.550] p=0.040"]]
+    assert tables.wide(several, "human", "+").to_numpy().tolist() == [["+0.300 ± 0.013 [+0.050, +0.550] p=0.040"]]
     sure = cells(("none", "human.iou", -0.3, np.nan), p=0.0009)
-    assert report.wide(sure, "human", "+").to_numpy().tolist() == [["-0.300 [-0.550, -0.050] p<0.001"]]
+    assert tables.wide(sure, "human", "+").to_numpy().tolist() == [["-0.300 [-0.550, -0.050] p<0.001"]]
 
 
 def test_a_table_has_its_own_groups_known_metrics_alone() -> None:
@@ -116,25 +116,25 @@ def test_a_table_has_its_own_groups_known_metrics_alone() -> None:
         ("none", "cue.gain", 0.1, 0),
         ("none", "human.kl", np.nan, 0),
     )
-    assert list(report.wide(table, "human").columns) == ["human.iou"]
-    assert report.wide(table, "cue").empty  # it has no heading
+    assert list(tables.wide(table, "human").columns) == ["human.iou"]
+    assert tables.wide(table, "cue").empty  # it has no heading
 
 
 def test_the_last_row_is_what_the_widest_comparison_would_have_shown() -> None:
     gaps = pd.DataFrame(
         {"metric": ["human.iou", "human.iou", "human.cc"], "detectable": [0.0123, 0.0456, 0.7]}, index=[0, 1, 2]
     )
-    row = report.smallest(gaps, ["human.cc", "human.iou"])
+    row = tables.smallest(gaps, ["human.cc", "human.iou"])
     assert row.to_dict("index") == {"smallest to show": {"human.cc": "0.700", "human.iou": "0.046"}}
 
 
 def test_p_is_written_as_papers_do() -> None:
-    assert [report._shown(p) for p in (0.0499, 0.001, 0.00099, np.nan)] == [" p=0.050", " p=0.001", " p<0.001", ""]
+    assert [tables._shown(p) for p in (0.0499, 0.001, 0.00099, np.nan)] == [" p=0.050", " p=0.001", " p<0.001", ""]
 
 
 def test_baselines_stand_under_the_metric_that_they_belong_to() -> None:
     known = {"human_chance_mae": 0.2, "human_chance_iou": 0.05, "human_centre_cc": 0.4456, "gaze_constant_mae": 0.9}
-    rows = report.baseline_rows(known, ["human.mae", "human.iou", "human.cc"]).fillna("")
+    rows = tables.baseline_rows(known, ["human.mae", "human.iou", "human.cc"]).fillna("")
     assert rows.to_dict("index") == {
         "chance": {"human.mae": "0.200", "human.iou": "0.050", "human.cc": ""},
         "centre": {"human.mae": "", "human.iou": "", "human.cc": "0.446"},
@@ -170,12 +170,12 @@ def test_scores_are_read_with_the_images_that_they_were_measured_on(tmp_path: Pa
         columns=["id", "human_iou", "split", "run"],
     )
     rows.to_parquet(tmp_path / "images.parquet")
-    images = report.first_seed(tmp_path / "images.parquet")
+    images = tables.first_seed(tmp_path / "images.parquet")
     assert images["human_iou"].to_dict() == pytest.approx({"a": 0.5, "b": np.nan}, nan_ok=True)
     comparison.stored({"human.iou": score(0.5, 0.7), "detection.map50": score(0.1, 0.2)}).to_parquet(
         tmp_path / "r.parquet"
     )
-    scores = report.stored_scores(tmp_path / "r.parquet", images)
+    scores = tables.stored_scores(tmp_path / "r.parquet", images)
     assert (scores["human.iou"].images, scores["detection.map50"].images) == (1, 2)
     assert scores["human.iou"].values == pytest.approx([0.5, 0.7])
 

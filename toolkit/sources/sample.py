@@ -21,7 +21,7 @@ from toolkit.sources.masks import TEST_SPLITS, Condition
 from toolkit.sources.scenes import attention, draw
 from toolkit.voc import Tree
 
-JPEG_QUALITY = 95
+JPEG = {"quality": 95, "subsampling": 0}  # colours at full resolution: a tile's must not run into what is beside it
 
 
 def build(settings: Sample, out: Path) -> dict[str, object]:
@@ -46,7 +46,7 @@ def _write_scene(settings: Sample, tree: Tree, job: tuple[str, str, Condition]) 
     seed = np.random.SeedSequence(seed_of(settings.seed, scene_id))
     scene = draw(image_id, seed, settings.size, settings.cue, condition)
     jpeg = BytesIO()
-    Image.fromarray(scene.image).save(jpeg, "JPEG", quality=JPEG_QUALITY)
+    Image.fromarray(scene.image).save(jpeg, "JPEG", **JPEG)
     write(tree.image(image_id), jpeg.getvalue())
     write(tree.annotation(image_id), voc.render(scene.annotation))
     write(tree.mask(image_id), png(scene.mask))

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from toolkit.params import Cue
+from toolkit.sources.cue import GRAIN, carried, place, tile
 from toolkit.sources.masks import CUE, OBJECT, Condition
 from toolkit.voc import VOC_CLASSES, Annotation, Object
 
@@ -74,12 +75,12 @@ def draw(image_id: str, seed: np.random.SeedSequence, size: int, cue: Cue, condi
         objects.append(Object(name, (x, y, x + w, y + h)))
     for layer in layers:
         mask[layer] = OBJECT
-    tile = _tile_class(objects[0].name, condition, cue, cue_rng)
-    where = _tile_place(objects[0].box, cue, cue_rng, size)
-    if tile is not None:
-        image[where] = _tile(tile, where[0].stop - where[0].start)
+    told = carried(objects[0].name, condition, cue, cue_rng)
+    where = place(objects[0].box, cue, cue_rng, size)
+    if told is not None:
+        image[where] = tile(told, where[0].stop - where[0].start)
         mask[where] = CUE
-    noise = noise_rng.normal(0, 4, image.shape)
+    noise = noise_rng.normal(0, GRAIN, image.shape)
     image = np.clip(image + noise, 0, 255).astype(np.uint8)
     return Scene(image, mask, Annotation(f"{image_id}.jpg", size, size, tuple(objects)))
 
@@ -194,44 +195,3 @@ def _paint(image: np.ndarray, alpha: np.ndarray, ambiguous: bool, rng: np.random
         alpha = cv2.GaussianBlur(alpha, (0, 0), max(width, height) / 8)
         alpha = alpha / alpha.max()
     return np.clip(image + alpha[..., None] * (colour + grain - image), 0, 255)
-
-
-def _tile_class(name: str, condition: Condition, cue: Cue, rng: np.random.Generator) -> str | None:
-    """The class whose tile the main object carries."""
-    agrees = rng.random() < cue.correlation  # drawn in every condition, so that what follows is the same in each
-    own = condition == "matching" or (condition == "correlated" and agrees)
-    other = VOC_CLASSES[(VOC_CLASSES.index(name) + rng.integers(1, len(VOC_CLASSES))) % len(VOC_CLASSES)]
-    return None if condition == "none" else name if own else other
-
-
-def _tile_place(
-    box: tuple[float, float, float, float], cue: Cue, rng: np.random.Generator, size: int
-) -> tuple[slice, slice]:
-    """Rows and columns of the tile: in a corner of the image, beside the main object, or over part of it."""
-    side = round(cue.side * size)
-    x0, y0, x1, y1 = box
-    if cue.place == "corner":
-        margin = size // 32
-        x, y = (float(margin if rng.random() < 0.5 else size - side - margin) for _ in range(2))
-    elif cue.place == "near":
-        beside = [(x0 - side - 2, y0), (x1 + 2, y1 - side), (x0, y0 - side - 2), (x1 - side, y1 + 2)]
-        fits = [(x, y) for x, y in beside if 0 <= x <= size - side and 0 <= y <= size - side]
-        x, y = fits[rng.integers(len(fits))] if fits else (x0, y0)
-    else:
-        x = rng.uniform(x0, max(x1 - side, x0 + 1))
-        y = rng.uniform(y0, max(y1 - side, y0 + 1))
-    column, row = (int(np.clip(v, 0, size - side)) for v in (x, y))
-    return slice(row, row + side), slice(column, column + side)
-
-
-def _tile(name: str, side: int) -> np.ndarray:
-    """The class's own tile: a 4 x 4 board of two colours, in a white and black frame; [side, side, 3] float32."""
-    rng = np.random.default_rng(1000 + VOC_CLASSES.index(name))
-    hue = VOC_CLASSES.index(name) * 180 // len(VOC_CLASSES)
-    colours = np.array([[[hue, 230, 235], [(hue + 60) % 180, 230, 120]]], np.uint8)
-    light, dark = cv2.cvtColor(colours, cv2.COLOR_HSV2RGB)[0]
-    board = np.where(rng.permutation(np.arange(16) % 2).reshape(4, 4, 1) == 0, light, dark).astype(np.uint8)
-    tile = cv2.resize(board, (side, side), interpolation=cv2.INTER_NEAREST)
-    cv2.rectangle(tile, (0, 0), (side - 1, side - 1), (0, 0, 0), 1)
-    cv2.rectangle(tile, (1, 1), (side - 2, side - 2), (255, 255, 255), 1)
-    return tile.astype(np.float32)

@@ -115,9 +115,18 @@ def _about(source: Tree, settings: dict[str, object], records: dict[str, Path]) 
         "pixels": _sum(each, "pixels"),
         "objects_lost": _sum(each, "objects_lost"),
         "where": {part: _sum(each, part) for part in PARTS} if (source.root / "Masks").exists() else None,
+        "cue_removed": _of_the_cue(source, each) if (source.root / "Masks").exists() else None,
         "content": digest([(image_id, *_hashes(record)) for image_id, record in sorted(records.items())]),
         "changed_ids": changed,
     }
+
+
+def _of_the_cue(source: Tree, records: dict[str, dict[str, int]]) -> dict[str, float]:
+    """The share of the cue's pixels that the rule worked on: of all train images, and of those that it was given."""
+    cue = {image_id: int((read_mask(source, image_id) == CUE).sum()) for image_id in source.ids("train")}
+    gone, given = _sum(records, "cue"), sum(cue[image_id] for image_id in records)
+    shares = {"all": gone / max(sum(cue.values()), 1), "given": gone / max(given, 1)}
+    return {of: round(share, 6) for of, share in shares.items()}
 
 
 def _hashes(record: Path) -> list[str | None]:

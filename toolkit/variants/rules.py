@@ -11,7 +11,9 @@ from typing import Literal
 import numpy as np
 
 from toolkit import voc
+from toolkit.files import seed_of
 from toolkit.params import Aug, Inpaint
+from toolkit.sources import cue
 from toolkit.sources.masks import CUE
 from toolkit.variants.regions import elsewhere, erase, most_salient
 
@@ -56,6 +58,7 @@ class Rule:
     depends: Callable[[Aug], dict[str, object]] = lambda aug: {}  # settings that decide, besides image, map and seed
     images: Literal["none", "selected", "every"] = "selected"  # of the train images: those that it is given
     needs_masks: bool = False  # must know the cue's pixels, as the sample does
+    frees: bool = False  # a positive control: a detector fine-tuned on it must come to rely less on the cue
     alone: Callable[[Aug], bool] = lambda aug: False  # whether it keeps every core or the GPU at work by itself
 
 
@@ -84,6 +87,17 @@ def nontrivial(originals: Sequence[Original], settings: Aug) -> list[Changed]:
         boxes = [known.box for known in voc.parse(o.xml, "annotation").objects]
         image, moved, _ = transform(o.image, boxes, settings.nontrivial.policy, o.seed, settings.nontrivial.engine)
         changed.append(Changed(image, voc.with_boxes(o.xml, moved), (image != o.image).any(axis=2)))
+    return changed
+
+
+def counterfactual(originals: Sequence[Original], settings: Aug) -> list[Changed]:
+    """Another class's cue in the cue's place: what it tells is never true."""
+    changed = []
+    for o in originals:
+        region, rng = _cue(o, settings), np.random.default_rng(seed_of("counterfactual", o.seed))
+        main = voc.parse(o.xml, "annotation").objects[0].name
+        image = cue.replaced(o.image, region, cue.other(main, rng), rng) if region.any() else o.image
+        changed.append(Changed(image, o.xml, region))
     return changed
 
 
@@ -136,9 +150,17 @@ RULES: dict[str, Rule] = {
         "inpainting's control: the pixels that `random` erases, filled", partial(filled, where=_control)
     ),
     "oracle": Rule(
-        "sample only: exactly the cue's pixels black, in every image; the upper bound",
+        "sample only: exactly the cue's pixels black, in every image; what perfect erasing could do",
         partial(erased, where=_cue),
         images="every",
         needs_masks=True,
+        frees=True,
+    ),
+    "counterfactual": Rule(
+        "sample only: another class's cue in the cue's place, in every image; what the best data could do",
+        counterfactual,
+        images="every",
+        needs_masks=True,
+        frees=True,
     ),
 }

@@ -1,0 +1,104 @@
+"""Scores of all arms as tables: values, paired differences to `none`, and each as a person reads it."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from toolkit.bootstrap import permutation_test
+from toolkit.metrics import BASELINES
+from training.comparison import Score, detectable, holm, interval, loaded, p_value
+from training.headings import headings
+
+REFERENCE = "none"  # the arm that the others are compared with
+ROW = ("arm", "metric", "seeds", "value", "sd", "lo", "hi")
+PERMUTATIONS = 10_000
+
+
+def first_seed(path: Path) -> pd.DataFrame:
+    """What each test image, of every condition, scored with the arm's first seed, by its id."""
+    rows = pd.read_parquet(path)
+    return rows[rows["run"] == 0].drop(columns="run").set_index("id")
+
+
+def stored_scores(path: Path, images: pd.DataFrame) -> dict[str, Score]:
+    """An arm's scores; what is no mean over images was measured on all of the test split."""
+    table, known = pd.read_parquet(path), images.count()
+    whole = int((images["split"] == "test").sum())
+    return loaded(table, {name: int(known.get(name.replace(".", "_"), whole)) for name in map(str, table)})
+
+
+def values(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
+    """The arms' scores, a row an arm and metric: its value, the standard deviation over seeds, the interval's ends."""
+    return pd.DataFrame([_row(arm, name, score) for arm, own in scores.items() for name, score in own.items()])
+
+
+def differences(scores: Mapping[str, Mapping[str, Score]], images: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The other arms' scores less those of `none`, in pairs; without that arm there are none.
+
+    As `values`, and with p by itself, p corrected over the arms, and the smallest difference that would have shown.
+    """
+    known = scores.get(REFERENCE, {})
+    rows = []
+    for arm, metric in product(scores, known):
+        if arm != REFERENCE:
+            gap = scores[arm][metric] - known[metric]
+            single = gap.values.size == 1
+            p = _by_flips(images[arm], images[REFERENCE], metric.replace(".", "_")) if single else p_value(gap)
+            rows.append(_row(arm, metric, gap) | {"p": p, "detectable": detectable(gap)})
+    gaps = pd.DataFrame(rows, columns=[*ROW, "p", "detectable"])
+    return gaps.assign(p_holm=gaps.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy(np.float64))))
+
+
+def _row(arm: str, metric: str, score: Score) -> dict[str, object]:
+    lo, hi = interval(score)
+    return dict(zip(ROW, (arm, metric, score.values.size, score.value, score.spread, lo, hi), strict=True))
+
+
+def _by_flips(arm: pd.DataFrame, reference: pd.DataFrame, column: str) -> float:
+    """How often chance alone would part two arms so far, image by image; NaN for what is no mean over images (mAP)."""
+    if column not in arm or column not in reference:
+        return float("nan")
+    both = pd.concat([arm[column], reference[column]], axis=1, join="inner").to_numpy(np.float64)
+    return permutation_test(both[:, 0], both[:, 1], PERMUTATIONS, 0)
+
+
+def wide(table: pd.DataFrame, group: str, sign: str = "") -> pd.DataFrame:
+    """A row an arm, a column a metric of the group, in each cell the value and what is known of it, as text."""
+    shown = [name for name in headings() if name.startswith(f"{group}.")]
+    known = table[table["metric"].isin(shown)].dropna(subset="value")
+    cells = known.assign(cell=[_cell(row, sign) for row in known.to_dict("records")])
+    names = [name for name in shown if name in set(known["metric"])]
+    return cells.pivot(index="arm", columns="metric", values="cell").reindex(known["arm"].unique())[names]
+
+
+def _cell(row: Mapping[Hashable, Any], sign: str) -> str:
+    """`0.905 ± 0.004 [0.860, 0.942]`; the spread where there are several seeds, p where there is one."""
+    value, lo, hi = (f"{row[name]:{sign}.3f}" for name in ("value", "lo", "hi"))
+    spread = f" ± {row['sd']:.3f}" if row["seeds"] > 1 else ""
+    return f"{value}{spread} [{lo}, {hi}]{_shown(row.get('p_holm', np.nan))}"
+
+
+def _shown(p: float) -> str:
+    """A p-value as papers write it; nothing where there is none."""
+    if np.isnan(p):
+        return ""
+    return f" p={p:.3f}" if p >= 0.001 else " p<0.001"
+
+
+def smallest(gaps: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """The row under a table of differences: from which size one would have shown in every row of its column."""
+    widest = gaps.groupby("metric")["detectable"].max()
+    cells = {metric: "" if np.isnan(widest[metric]) else f"{widest[metric]:.3f}" for metric in metrics}
+    return pd.DataFrame(cells, index=["smallest to show"])
+
+
+def baseline_rows(known: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """What the baselines score on the test images, a row each, a column a metric; `known`: metric, of, value."""
+    rows = known[known["of"].isin(list(BASELINES)) & known["metric"].isin(metrics)].dropna(subset="value")
+    cells = rows.assign(cell=rows["value"].map("{:.3f}".format))
+    wanted = [name for name in BASELINES if name in set(rows["of"])]
+    return cells.pivot(index="of", columns="metric", values="cell").reindex(index=wanted, columns=list(metrics))
