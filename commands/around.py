@@ -74,6 +74,32 @@ def layers(
 
 
 @app.command(rich_help_panel=PANEL)
+def sweep(
+    grid: Annotated[
+        list[str], typer.Argument(help="NAME=VALUE,VALUE,... of params.yaml, one or more.", metavar="GRID")
+    ],
+    arms: Annotated[str, typer.Option(help="Rows of `arms`, with commas; all of them by default.")] = "",
+    out: Annotated[Path, typer.Option(help="The folder for sweep.md, sweep.csv and sweep.png.")] = places.SWEEP,
+) -> None:
+    """Run every combination of some params as a DVC experiment -> reports/sweep: one table, one plot.
+
+    What a combination does not change is made once; a killed sweep goes on where it stopped; `dvc exp show` has them
+    all. An arm that no combination changes has one row, `any`.
+
+    Examples: `salvoc sweep aug.threshold=0.05,0.1,0.2,0.3,1 aug.erase_percent=2.5,10`, `salvoc sweep train.steps=50,100
+    --arms none,oracle`
+    """
+    from training.sweep import build
+
+    params = settings()
+    named = [name.strip() for name in arms.split(",") if name.strip()]
+    for name in named:
+        known(name, params.arms)
+    typer.echo(build(params, grid, named or list(params.arms), out))
+    typer.echo(f"\n{out / 'sweep.png'} shows it; sweep.csv has every score")
+
+
+@app.command(rich_help_panel=PANEL)
 def preset(
     name: Annotated[str, typer.Argument(help="A file of presets/, without .yaml.")],
     path: Annotated[str | None, typer.Option(help="The folder source's VOC tree (data.path).")] = None,

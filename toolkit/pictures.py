@@ -132,6 +132,43 @@ def falling(curves: pd.DataFrame, shares: Sequence[float], path: Path) -> None:
     _save(figure, path)
 
 
+def swept(table: pd.DataFrame, names: Sequence[str], metrics: Mapping[str, str], path: Path) -> None:
+    """A panel a metric by its title: over the values of the first swept name, a line an arm and combination of the rest.
+
+    `table` has columns `arm`, those `names`, and of a metric `M` itself and perhaps `M lo` and `M hi`; an arm whose
+    names are `any` is a level line.
+    """
+    rows = -(-len(metrics) // 3)
+    figure, axes = plt.subplots(rows, 3, figsize=(12, 3 * rows), squeeze=False, layout="constrained")
+    level = table[names[0]].astype(str) == "any"
+    ticks = list(dict.fromkeys(table.loc[~level, names[0]]))
+    lines = [(str(arm), own) for arm, own in table[level].groupby("arm", sort=False)]
+    for key, own in table[~level].groupby(["arm", *names[1:]], sort=False):
+        settings = ", ".join(f"{name.split('.')[-1]} {value}" for name, value in zip(names[1:], key[1:], strict=True))
+        lines.append((f"{key[0]} ({settings})" if settings else str(key[0]), own))
+    for axis, (metric, title) in zip(axes.flat, metrics.items(), strict=False):
+        for number, (label, own) in enumerate(lines):
+            if len(own) == 1 and str(own[names[0]].iloc[0]) == "any":
+                axis.axhline(own[metric].iloc[0], label=label, color=f"C{number}", linestyle="--", linewidth=1)
+                continue
+            at = np.array([ticks.index(value) for value in own[names[0]]]) + (number - len(lines) / 2) * 0.03
+            spread = None
+            if f"{metric} lo" in own:
+                spread = np.abs(own[[f"{metric} lo", f"{metric} hi"]].to_numpy().T - own[metric].to_numpy())
+            axis.errorbar(
+                at, own[metric], yerr=spread, label=label, color=f"C{number}", marker="o", ms=3, lw=1, capsize=2
+            )
+        axis.set_xticks(range(len(ticks)), [str(tick) for tick in ticks])
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel(names[0], fontsize=8)
+        axis.tick_params(labelsize=7)
+        axis.grid(alpha=0.3)
+    for axis in list(axes.flat)[len(metrics) :]:
+        axis.axis("off")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7)
+    _save(figure, path)
+
+
 def _save(figure: plt.Figure, path: Path) -> None:
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png", metadata={"Software": None})

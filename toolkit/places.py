@@ -24,4 +24,5 @@ FAITHFULNESS = REPORTS / "faithfulness"  # whether the base detector's map is tr
 STUDY = REPORTS / "study"
 FIFTYONE = DATASETS / "fiftyone"
 
+SWEEP = REPORTS / "sweep"  # what `salvoc sweep` finds
 GAZE = REPORTS / "gaze"  # what `salvoc gaze evaluate` finds
