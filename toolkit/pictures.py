@@ -133,7 +133,7 @@ def falling(curves: pd.DataFrame, shares: Sequence[float], path: Path) -> None:
 
 
 def swept(table: pd.DataFrame, names: Sequence[str], metrics: Mapping[str, str], path: Path) -> None:
-    """A panel a metric by its title: over the values of the first swept name, a line an arm and combination of the rest.
+    """A panel a metric by its title: over the first swept name's values, a line an arm and combination of the rest.
 
     `table` has columns `arm`, those `names`, and of a metric `M` itself and perhaps `M lo` and `M hi`; an arm whose
     names are `any` is a level line.

@@ -64,7 +64,7 @@ def changed(params: Params, combination: Combination) -> Params:
 
 
 def build(params: Params, asked: Sequence[str], arms: Sequence[str], out: Path) -> str:
-    """Run what is missing of the grid; `sweep.csv`, `sweep.md` and `sweep.png` into `out`; returns the table as text."""
+    """Run what is missing of the grid; `sweep.csv`, `sweep.md`, `sweep.png` into `out`; returns the table as text."""
     combinations = grid(asked)
     for combination in combinations:
         changed(params, combination)
@@ -114,7 +114,7 @@ def told(combination: Combination) -> str:
 def rows(revision: str, combination: Combination, arms: Sequence[str]) -> pd.DataFrame:
     """A row an arm of one experiment: its combination, what its variant changed, and its scores.
 
-    A score `M` has columns `M`, `M lo`, `M hi`, and with `less none` in front of these its difference to the arm `none`.
+    A score `M` has columns `M`, `M lo`, `M hi`; with `less none: ` before these, its difference to the arm `none`.
     """
     files = DVCFileSystem(rev=revision)
     images, scores = {}, {}
@@ -153,7 +153,7 @@ def metrics_of(table: pd.DataFrame) -> list[str]:
 
 
 def markdown(table: pd.DataFrame, swept: Sequence[str]) -> str:
-    """The table as a person reads it: each score with its interval, reliance with its difference to `none` beside it."""
+    """The table as a person reads it: the scores with their intervals, then what `none` lets one compare."""
     shown = table[[*swept, "arm", "changed", "pixels"]].rename(columns={"changed": "images changed"})
     if CUE_REMOVED in table:
         shown["of all cues"] = table[CUE_REMOVED].map("{:.1%}".format)
