@@ -80,7 +80,8 @@ def test_a_row_more_is_seen_in_the_report_and_in_the_app(
     sample: Tree, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study(sample, params)
-    assert json.loads((places.METRICS / "white.json").read_text())["human"]["steady"] == 0.123
+    scores = pd.read_csv(places.SCORES / "white" / "scores.csv", index_col=["of", "metric"])["value"]
+    assert scores["detector", "human.steady"] == scores["centre", "human.steady"] == 0.123
     with new_folder(places.STUDY) as out:
         text = report.build(params, out)
     assert "| white " in text

@@ -1,6 +1,6 @@
 """What a run found, in words: first whether its controls worked, then what each arm moved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ NO_CONTROL = (
     "Did the controls work? There is none here: a detector that must move takes a planted cue, such as the sample's. "
     "Where nothing moved, it may be that nothing could have been seen."
 )
-Gaps = Mapping[tuple[str, str], Mapping[str, Any]]  # by arm and metric a row of `training.tables.differences`
+Gaps = Mapping[tuple[str, str], Mapping[Hashable, Any]]  # by arm and metric a row of `training.tables.differences`
 
 
 def found(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[str, str]) -> list[str]:
@@ -34,7 +34,8 @@ def found(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[str, 
     controls = [arm for arm, rule in rules.items() if RULES[rule].frees and RELIANCE[0] in known]
     others = [arm for arm, rule in rules.items() if arm != REFERENCE and not RULES[rule].frees]
     stood = results.set_index(["arm", "metric"])["value"].get((REFERENCE, RELIANCE[0]), np.nan)
-    return [verdict(gaps, controls, float(stood)) if controls else NO_CONTROL, moved(gaps, others, metrics)]
+    first = verdict(gaps, controls, float(stood)) if controls else NO_CONTROL
+    return [first, moved(gaps, others, metrics)] if others else [first]
 
 
 def verdict(gaps: Gaps, controls: Sequence[str], stood: float) -> str:
@@ -57,10 +58,10 @@ def verdict(gaps: Gaps, controls: Sequence[str], stood: float) -> str:
     says += [f"It cost mAP@0.5: {_each(gaps, cost, [PRECISION])}." if cost else "It cost no mAP@0.5 that shows."]
     sizes = []
     for name in RELIANCE:
-        each = [row["detectable"] for (_, metric), row in gaps.items() if metric == name]
-        if each and not np.isnan(max(each)):
+        known = [row["detectable"] for (_, metric), row in gaps.items() if metric == name]
+        if each := [size for size in known if not np.isnan(size)]:
             sizes.append(f"{max(each):.3f} {headings()[name].unit}".rstrip())
-    says += [f"This run can tell a difference of {' and '.join(sizes)} in reliance."]
+    says += [f"This run can tell a difference of {' and '.join(sizes)} in reliance."] if sizes else []
     return " ".join(says)
 
 
@@ -75,7 +76,7 @@ def moved(gaps: Gaps, arms: Sequence[str], metrics: Sequence[str]) -> str:
     return f"What did the others move away from `{REFERENCE}`, of {asked}? " + "; ".join(parts) + "."
 
 
-def shows(gap: Mapping[str, Any]) -> bool:
+def shows(gap: Mapping[Hashable, Any]) -> bool:
     """Whether a difference is one: by its p, corrected over the arms, or by its interval where it has no p."""
     return bool(gap["lo"] > 0 or gap["hi"] < 0) if np.isnan(gap["p_holm"]) else bool(gap["p_holm"] < ALPHA)
 
@@ -86,5 +87,5 @@ def _each(gaps: Gaps, arms: Sequence[str], metrics: Sequence[str]) -> str:
     return "; ".join(f"`{arm}` " + ", ".join(cells) for arm, cells in known.items())
 
 
-def _cell(gap: Mapping[str, Any], metric: str) -> str:
+def _cell(gap: Mapping[Hashable, Any], metric: str) -> str:
     return f"{gap['value']:+.3f} [{gap['lo']:+.3f}, {gap['hi']:+.3f}] {headings()[metric].unit}".rstrip()

@@ -210,6 +210,6 @@ def listed(scores: Mapping[str, Score], runs: Sequence[Run]) -> pd.DataFrame:
     for truth, of, metric in product(TRUTHS, BASELINES, METRICS):
         column = f"{truth}_{of}_{metric}"
         if column in images:
-            known = images[column]
-            rows.append((f"{truth}.{metric}", of, known.mean(), np.nan, np.nan, np.nan, len(runs), len(runs[0].images)))
+            value, known = images[column].mean(), int(runs[0].images[column].count())
+            rows.append((f"{truth}.{metric}", of, value, np.nan, np.nan, np.nan, len(runs), known))
     return pd.DataFrame(rows, columns=["metric", "of", "value", "sd", "lo", "hi", "seeds", "images"])

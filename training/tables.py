@@ -19,9 +19,12 @@ PERMUTATIONS = 10_000
 
 
 def first_seed(path: Path) -> pd.DataFrame:
-    """What each test image, of every condition, scored with the arm's first seed, by its id."""
+    """What each test image scored with the arm's first seed, by its id.
+
+    Not those with the matching cue: no score is a mean over them.
+    """
     rows = pd.read_parquet(path)
-    return rows[rows["run"] == 0].drop(columns="run").set_index("id")
+    return rows[(rows["run"] == 0) & (rows["split"] != "test_matching")].drop(columns="run").set_index("id")
 
 
 def stored_scores(path: Path, images: pd.DataFrame) -> dict[str, Score]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from toolkit import voc
@@ -51,13 +52,15 @@ def test_what_finds_everything_scores_1(sample: Tree, settings: Params, written:
     text = coco_results.build(results, labels, sample.root, settings, tmp_path / "out")
     assert "| mAP@[.5:.95] ↑ |   1.000 |" in text
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert metrics["detection"]["map"] == 1
-    assert set(metrics) == {"detection", "baseline"}  # no maps, and no split with a cue
+    assert metrics == {"map50": 1, "map": 1}  # no maps, and no split with a cue
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv")
+    assert set(scores["of"]) == {"detector"}
+    assert set(scores["metric"]) == {"detection.map50", "detection.map", "detection.map50_voc"}
 
 
 def test_what_finds_nothing_scores_0(sample: Tree, settings: Params, written: Written, tmp_path: Path) -> None:
     coco_results.build(written("r", []), written("l", labels_of(sample)), sample.root, settings, tmp_path / "out")
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["detection"]["map"] == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == {"map50": 0, "map": 0}
 
 
 def test_nothing_is_overwritten(sample: Tree, settings: Params, written: Written, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_it_is_the_cue_s_share_of_the_most_salient_pixels(tmp_path: Path) -> Non
     heatmap = np.zeros((20, 40), np.float32)
     heatmap[10:15, 38:] = 1  # ten pixels on the cue
     heatmap[10:15, :2] = 0.5  # ten on the object
-    assert on_cue(heatmap, scene(tmp_path), "a") == {"on_cue": 0.5, "cue_area": 20 / 800}
+    assert on_cue(heatmap, scene(tmp_path), "a") == {"cue_looked_at": 0.5, "cue_area": 20 / 800}
 
 
 @pytest.mark.parametrize("turn", [np.copy, np.flipud, np.fliplr])
@@ -34,11 +34,11 @@ def test_pixels_that_tie_count_in_part_wherever_they_lie(
 ) -> None:
     heatmap = np.zeros((20, 40), np.float32)
     heatmap[:, 30:] = 1  # two hundred pixels, among them the cue's twenty
-    assert on_cue(turn(heatmap), scene(tmp_path, turn(SCENE)), "a")["on_cue"] == pytest.approx(0.1)
+    assert on_cue(turn(heatmap), scene(tmp_path, turn(SCENE)), "a")["cue_looked_at"] == pytest.approx(0.1)
 
 
 def test_a_map_that_says_nothing_is_not_on_the_cue(tmp_path: Path) -> None:
-    assert on_cue(np.zeros((20, 40), np.float32), scene(tmp_path), "a")["on_cue"] == 0
+    assert on_cue(np.zeros((20, 40), np.float32), scene(tmp_path), "a")["cue_looked_at"] == 0
 
 
 def test_where_no_cue_is_known_there_is_no_score(tmp_path: Path) -> None:

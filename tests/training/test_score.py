@@ -12,13 +12,15 @@ import pytest
 
 from tests.conftest import ROOT
 from toolkit import voc
+from toolkit.agreement import TRUTHS
 from toolkit.bootstrap import Estimate
 from toolkit.files import write
+from toolkit.metrics import METRICS
 from toolkit.params import Params
 from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree, render
 from training.average_precision import Detection, Truth
-from training.comparison import Score
-from training.score import Predictions, Run, baselines, build, by_class, nested, scored, truth_of
+from training.comparison import Score, interval
+from training.score import Predictions, Run, build, by_class, headline, listed, scored, surer, truth_of
 
 
 def run(map50: float, moved: Sequence[float], **columns: Sequence[float]) -> Run:
@@ -38,8 +40,14 @@ RUNS = {
         run(0.5, [-0.1, 0.1], human_iou=[0.2, 0.4], gaze_cc=[0.1, np.nan], human_chance_iou=[0.05, 0.07]),
         run(0.7, [-0.2, 0.2], human_iou=[0.6, 0.8], gaze_cc=[0.5, np.nan], human_chance_iou=[0.05, 0.07]),
     ],
-    "test_matching": [run(0.9, [0.0, 0.1], on_cue=[0.5, 0.7]), run(0.8, [0.0, 0.2], on_cue=[0.5, 0.7])],
-    "test_random": [run(0.4, [-0.1, 0.3], on_cue=[0.1, 0.3]), run(0.2, [0.0, 0.1], on_cue=[0.4, 0.0])],
+    "test_matching": [
+        run(0.9, [0.0, 0.1], cue_looked_at=[0.5, 0.7]),
+        run(0.8, [0.0, 0.2], cue_looked_at=[0.5, 0.7]),
+    ],
+    "test_random": [
+        run(0.4, [-0.1, 0.3], cue_looked_at=[0.1, 0.3], cue_log_odds=[1.0, np.nan]),
+        run(0.2, [0.0, 0.1], cue_looked_at=[0.4, 0.0], cue_log_odds=[2.0, 4.0]),
+    ],
 }
 
 
@@ -89,24 +97,84 @@ def test_looking_at_the_cue_is_measured_where_it_is_random(scores: dict[str, Sco
     assert scores["cue.looked_at"].values == pytest.approx([0.2, 0.2])
 
 
+def test_reliance_in_log_odds_is_each_seeds_mean_over_the_scenes_that_have_it(scores: dict[str, Score]) -> None:
+    assert scores["cue.log_odds"].values == pytest.approx([1, 3])
+
+
+def objects(**log_odds: float) -> pd.DataFrame:
+    """A table of one annotated object an image."""
+    return pd.DataFrame({"id": log_odds.keys(), "log_odds": log_odds.values()})
+
+
+def test_a_scene_tells_how_much_surer_the_matching_cue_makes_the_detector() -> None:
+    table = objects(a_matching=3.0, b_matching=-1.0, a_random=0.5, b_random=1.0, a=9.0)
+    assert surer(table, ["b_matching", "a_matching"], ["b_random", "a_random"]).tolist() == [-2, 2.5]
+
+
+def test_the_first_object_of_a_scene_is_the_one_that_is_asked_about() -> None:
+    table = pd.concat([objects(a_matching=3.0, a_random=1.0), objects(a_matching=9.0, a_random=-9.0)])
+    assert surer(table, ["a_matching"], ["a_random"]).tolist() == [2]
+
+
+def test_a_scene_without_a_candidate_in_either_condition_says_nothing() -> None:
+    known = {"a_matching": -np.inf, "b_matching": 1.0, "c_matching": -np.inf, "d_matching": 1.0}
+    table = objects(**known, a_random=1.0, b_random=-np.inf, c_random=-np.inf, d_random=0.25)
+    found = surer(table, [f"{scene}_matching" for scene in "abcd"], [f"{scene}_random" for scene in "abcd"])
+    assert found.tolist() == pytest.approx([np.nan, np.nan, np.nan, 0.75], nan_ok=True)
+
+
 def test_without_a_cue_nothing_is_said_of_one(settings: Params) -> None:
     assert not any(name.startswith("cue.") for name in scored({"test": RUNS["test"]}, settings.score))
 
 
-def test_scores_are_written_with_six_places_and_the_ends_of_their_intervals() -> None:
-    samples = np.linspace(0, 1, 1001)
-    single, several = (
-        Score(np.array([1 / 3]), samples[None], 9),
-        Score(np.array([0.0, 2.0]), np.array([[0, 0], [2, 2]]), 9),
-    )
-    assert nested({"human.iou": single, "human.cc": several, "cue.gain": single}) == {
-        "human": {"iou": 0.333333, "iou_lo": 0.025, "iou_hi": 0.975, "cc": 1, "cc_lo": -11.706205, "cc_hi": 13.706205},
-        "cue": {"gain": 0.333333, "gain_lo": 0.025, "gain_hi": 0.975},
-    }
+def test_an_arm_has_at_most_six_numbers_with_four_decimals(scores: dict[str, Score]) -> None:
+    both = {f"{truth}.{name}": Score(np.array([1 / 3]), np.ones((1, 3)), 2) for truth in TRUTHS for name in METRICS}
+    assert headline(scores | both) == {
+        "map50": 0.6, "map": 0.3, "mae": 0.3333, "iou": 0.3333, "reliance": 0.55, "log_odds": 2.0,
+    }  # fmt: skip
 
 
-def test_baselines_are_means_over_images_and_seeds() -> None:
-    assert baselines(RUNS["test"]) == {"human_chance_iou": 0.06}
+@pytest.mark.parametrize(("known", "expected"), [(2, (0.2, 0.1)), (1, (0.8, 0.7))], ids=["in every image", "in some"])
+def test_agreement_is_with_people_only_where_they_are_known_in_every_test_image(
+    known: int, expected: tuple[float, float]
+) -> None:
+    """Else with the gaze predictor, so that the number is of as many images as the others."""
+
+    def one(value: float, images: int) -> Score:
+        return Score(np.array([value]), np.array([[value, value]]), images)
+
+    people = {"human.mae": one(0.2, known), "human.iou": one(0.1, known)}
+    gaze = {"gaze.mae": one(0.8, 2), "gaze.iou": one(0.7, 2)}
+    found = headline({"detection.map50": one(0.5, 2), **people, **gaze})
+    assert (found["mae"], found["iou"]) == expected
+
+
+def test_what_was_not_measured_is_not_among_an_arm_s_numbers(settings: Params) -> None:
+    assert set(headline(scored({"test": RUNS["test"]}, settings.score))) == {"map50", "map"}
+
+
+def test_every_score_is_listed_with_its_spread_and_interval(scores: dict[str, Score]) -> None:
+    table = listed(scores, RUNS["test"])
+    assert list(table.columns) == ["metric", "of", "value", "sd", "lo", "hi", "seeds", "images"]
+    own = table[table["of"] == "detector"].set_index("metric")
+    assert list(own.index) == list(scores)
+    row = own.loc["gaze.cc"]
+    assert (row["value"], row["sd"], row["seeds"], row["images"]) == pytest.approx((0.3, 0.08**0.5, 2, 1))
+    assert (row["lo"], row["hi"]) == interval(scores["gaze.cc"])
+    assert own["value"].to_dict() == {name: pytest.approx(score.value) for name, score in scores.items()}
+
+
+def test_baselines_are_listed_after_the_detector_as_means_over_images_and_seeds(scores: dict[str, Score]) -> None:
+    known = [0.1, np.nan]
+    runs = [run(0.5, [0, 0], human_chance_iou=[0.05, c], gaze_constant_cc=known, gaze_centre_cc=known) for c in (0, 1)]
+    rows = listed(scores, runs)[len(scores) :]
+    assert rows[["metric", "of", "seeds", "images"]].to_numpy().tolist() == [
+        ["human.iou", "chance", 2, 2],
+        ["gaze.cc", "centre", 2, 1],
+        ["gaze.cc", "constant", 2, 1],
+    ]
+    assert rows["value"].tolist() == pytest.approx([(0.05 + 0 + 0.05 + 1) / 4, 0.1, 0.1])
+    assert rows[["sd", "lo", "hi"]].isna().all(axis=None)
 
 
 def test_a_class_has_its_mean_precision_over_the_seeds_and_its_number_of_objects_that_are_not_difficult() -> None:
@@ -149,11 +217,34 @@ def test_predictions_without_maps_are_scored_for_what_they_find(
     out.mkdir()
     of = Predictions(predictions / "detections.parquet", predictions / "heatmaps", [1])
     build(of, sample, tmp_path / "attention", VOC_CLASSES, settings.score, out / "metrics.json", out)
-    metrics = json.loads((out / "metrics.json").read_text())
-    assert set(metrics) == {"detection", "cue", "baseline"}
-    assert metrics["detection"]["map50"] == metrics["detection"]["map"] == 1
-    assert metrics["cue"]["map50_random"] == 0
-    assert "looked_at" not in metrics["cue"]
+    assert json.loads((out / "metrics.json").read_text()) == {"map50": 1, "map": 1, "reliance": 0}
+    table = pd.read_csv(out / "scores.csv")
+    assert set(table["of"]) == {"detector"}
+    scores = table.set_index("metric")["value"]
+    assert scores["cue.map50_random"] == 0
+    assert {"cue.log_odds", "cue.looked_at"}.isdisjoint(scores.index)
+
+
+def test_the_log_odds_of_main_objects_are_compared_scene_by_scene_and_seed_by_seed(
+    predictions: Path, sample: Tree, settings: Params, tmp_path: Path
+) -> None:
+    """With seed 1 every detector is surer by 1 with the matching cue, with seed 2 by 2, and scene 0 says nothing."""
+    scenes = sample.ids("test")
+    rows = [
+        (f"{scene}_{condition}", seed, (-np.inf if n == 0 else n) + seed * (condition == "matching"))
+        for n, scene in enumerate(scenes)
+        for condition in ("random", "matching")
+        for seed in (1, 2)
+    ]
+    pd.DataFrame(rows, columns=["id", "seed", "log_odds"]).to_parquet(tmp_path / "objects.parquet")
+    found, nowhere = predictions / "detections.parquet", predictions / "heatmaps"
+    of = Predictions(found, nowhere, [1, 2], objects=tmp_path / "objects.parquet")
+    scores = build(of, sample, tmp_path, VOC_CLASSES, settings.score, tmp_path / "metrics.json", tmp_path)
+    assert scores["cue.log_odds"].values.tolist() == [1, 2]
+    assert scores["cue.log_odds"].images == len(scenes) - 1
+    assert json.loads((tmp_path / "metrics.json").read_text())["log_odds"] == 1.5
+    images = pd.read_parquet(tmp_path / "images.parquet").dropna(subset="cue_log_odds")
+    assert set(images["id"]) == set(sample.ids("test_random")[1:])
 
 
 def test_scoring_imports_no_torch() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from toolkit import maps, voc
@@ -123,7 +124,7 @@ def _about(source: Tree, settings: dict[str, object], records: dict[str, Path]) 
 
 def _of_the_cue(source: Tree, records: dict[str, dict[str, int]]) -> dict[str, float]:
     """The share of the cue's pixels that the rule worked on: of all train images, and of those that it was given."""
-    cue = {image_id: int((read_mask(source, image_id) == CUE).sum()) for image_id in source.ids("train")}
+    cue = {image_id: int(np.count_nonzero(read_mask(source, image_id) == CUE)) for image_id in source.ids("train")}
     gone, given = _sum(records, "cue"), sum(cue[image_id] for image_id in records)
     shares = {"all": gone / max(sum(cue.values()), 1), "given": gone / max(given, 1)}
     return {of: round(share, 6) for of, share in shares.items()}

@@ -13,12 +13,13 @@ from tests.toolkit.variants.conftest import Make
 from toolkit import maps, voc
 from toolkit.files import read_image, write
 from toolkit.params import Aug, Inpaint, Params
+from toolkit.sources.cue import tile
 from toolkit.sources.masks import CUE, read_mask
 from toolkit.tensors import arithmetic
 from toolkit.variants.inpainting import telea
 from toolkit.variants.regions import most_salient
 from toolkit.variants.rules import RULES, Changed, Original
-from toolkit.voc import Tree
+from toolkit.voc import VOC_CLASSES, Tree
 
 
 def region(sample: Tree, saliency: Path, image_id: str, percent: float = 2.5) -> np.ndarray:
@@ -124,6 +125,52 @@ def test_the_oracle_erases_the_cue_and_nothing_else(make: Make, sample: Tree) ->
         assert not (changed(sample, variant, image_id) & (mask != CUE)).any()
     about = json.loads((variant.root / "variant.json").read_text())
     assert about["where"]["cue"] == about["pixels"] > 0
+
+
+def test_the_counterfactual_works_on_the_cue_of_every_train_image_and_nothing_else(
+    make: Make, sample: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regions = watched("counterfactual", monkeypatch)
+    variant = make("counterfactual")
+    assert sorted(regions) == sorted(sample.ids("train"))
+    for image_id, region in regions.items():
+        cue = read_mask(sample, image_id) == CUE
+        assert np.array_equal(region, cue)
+        assert not (changed(sample, variant, image_id) & ~cue).any()
+        assert changed(sample, variant, image_id)[cue].mean() > 0.9  # grain falls on the same value now and then
+        assert variant.annotation(image_id).samefile(sample.annotation(image_id))
+
+
+def told(image: np.ndarray, cue: np.ndarray) -> str:
+    """The class whose tile comes closest to what an image shows in the cue's place."""
+    rows, columns = np.nonzero(cue)
+    seen = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].astype(float)
+    return min(VOC_CLASSES, key=lambda name: np.abs(seen - tile(name, len(seen))).mean())
+
+
+def test_the_counterfactual_s_cue_never_tells_the_main_object_s_class(make: Make, sample: Tree) -> None:
+    variant = make("counterfactual")
+    truthful = []
+    for image_id in sample.ids("train"):
+        main, cue = voc.read(sample.annotation(image_id)).objects[0].name, read_mask(sample, image_id) == CUE
+        truthful.append(told(read_image(sample.image(image_id)), cue) == main)
+        assert told(read_image(variant.image(image_id)), cue) != main
+    assert any(truthful)
+
+
+def test_a_counterfactual_cue_is_drawn_by_its_image_s_seed(sample: Tree, settings: Params) -> None:
+    image_id = sample.ids("train")[0]
+    image, xml = read_image(sample.image(image_id)), sample.annotation(image_id).read_bytes()
+    mask = read_mask(sample, image_id)
+    assert mask is not None
+
+    def made(*seeds: int) -> list[np.ndarray]:
+        originals = [Original(image_id, image, xml, np.zeros(mask.shape), mask, seed) for seed in seeds]
+        return [changed.image for changed in RULES["counterfactual"].change(originals, settings.aug)]
+
+    alone, beside = made(1), made(*range(20, 0, -1))
+    assert np.array_equal(alone[0], beside[-1])
+    assert len({told(other, mask == CUE) for other in beside}) > 5
 
 
 @pytest.mark.parametrize("name", ["inpainting", "random_inpainting"])
