@@ -35,7 +35,7 @@ def _change(values: MutableMapping[str, Any], changes: MutableMapping[str, Any])
     for key, change in changes.items():
         if change is None:
             del values[key]
-        elif isinstance(change, MutableMapping):
+        elif isinstance(change, MutableMapping) and key in values:
             _change(values[key], change)
         else:
             values[key] = change

@@ -179,7 +179,7 @@ def _mean_over_images(runs: Sequence[Run], name: str, resampling: params.Score) 
     return Score(np.nanmean(columns, axis=1), samples, int(runs[0].images[name].count()))
 
 
-def headline(scores: Mapping[str, Score]) -> dict[str, float]:
+def headline(scores: Mapping[str, Score]) -> dict[str, float | None]:
     """What `dvc metrics show` prints of an arm: at most six numbers, the same in every arm, with four decimals.
 
     `mae` and `iou` are against people where they are known for every test image, else against the gaze predictor.
@@ -194,7 +194,8 @@ def headline(scores: Mapping[str, Score]) -> dict[str, float]:
         "reliance": "cue.reliance",
         "log_odds": "cue.log_odds",
     }
-    return {short: round(scores[name].value, 4) for short, name in names.items() if name in scores}
+    known = {short: scores[name].value for short, name in names.items() if name in scores}
+    return {short: None if np.isnan(value) else round(value, 4) for short, value in known.items()}
 
 
 def listed(scores: Mapping[str, Score], runs: Sequence[Run]) -> pd.DataFrame:

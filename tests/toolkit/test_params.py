@@ -33,7 +33,12 @@ def changed(tmp_path: Path, key: str, value: object) -> Path:
 
 @pytest.mark.parametrize("name", presets.names(PRESETS))
 def test_every_preset_is_a_whole_params_file(tmp_path: Path, name: str) -> None:
-    assert loaded(tmp_path, name).arms.keys() >= {"base", "none", "erasing", "inpainting", "nontrivial"}
+    assert loaded(tmp_path, name).arms.keys() >= {"base", "none", "erasing", "inpainting", "random"}
+
+
+@pytest.mark.parametrize("name", [name for name in presets.names(PRESETS) if name != "sample"])
+def test_all_but_the_quick_sample_have_every_arm_of_the_study(tmp_path: Path, name: str) -> None:
+    assert loaded(tmp_path, name).arms.keys() >= {"nontrivial", "random_inpainting"}
 
 
 def test_the_clone_starts_with_the_sample_preset() -> None:
@@ -43,7 +48,7 @@ def test_the_clone_starts_with_the_sample_preset() -> None:
 def test_a_preset_changes_values_and_takes_arms_away_that_its_source_cannot_have(tmp_path: Path) -> None:
     sample, folder = loaded(tmp_path, "sample"), loaded(tmp_path, "folder")
     assert (sample.data.source, folder.data.source) == ("sample", "folder")
-    assert sample.arms.keys() - folder.arms.keys() == {"oracle"}
+    assert sample.arms.keys() - folder.arms.keys() == {"oracle", "counterfactual"}
     assert folder.sample == sample.sample
 
 
