@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.variants.rules import RULES
-from training.headings import headings
+from training.headings import glance, headings
 from training.tables import REFERENCE
 
 RELIANCE = ("cue.reliance", "cue.log_odds")  # on the planted cue: over the split, and image by image
@@ -29,8 +29,7 @@ def found(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[str, 
         return []
     gaps = {(row["arm"], row["metric"]): row for row in differences.to_dict("records")}
     known = set(differences["metric"])
-    truth = "human" if "human.iou" in known else "gaze"
-    metrics = [name for name in (*RELIANCE, PRECISION, f"{truth}.mae", f"{truth}.iou") if name in known]
+    metrics = glance(known)
     controls = [arm for arm, rule in rules.items() if RULES[rule].frees and RELIANCE[0] in known]
     others = [arm for arm, rule in rules.items() if arm != REFERENCE and not RULES[rule].frees]
     stood = results.set_index(["arm", "metric"])["value"].get((REFERENCE, RELIANCE[0]), np.nan)

@@ -1,5 +1,6 @@
 """What a report says of each score, by the score's name `group.name`: told here once, or by the table it comes from."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from toolkit.agreement import TRUTHS
@@ -23,6 +24,16 @@ class Heading:
 
     def __str__(self) -> str:
         return f"{self.title} {'↑' if self.higher_is_better else '↓'} {self.unit}".rstrip()
+
+
+def glance(known: Collection[str]) -> list[str]:
+    """Of the known scores the few that are told first: detection, the study's two of agreement, reliance.
+
+    Agreement is that with people, where they are known.
+    """
+    truth = next((truth for truth in TRUTHS if f"{truth}.iou" in known), "gaze")
+    names = ["detection.map50", f"{truth}.mae", f"{truth}.iou", "cue.reliance", "cue.log_odds"]
+    return [name for name in names if name in known]
 
 
 def headings() -> dict[str, Heading]:

@@ -23,9 +23,11 @@ from training.found import found
 from training.headings import GROUPS, headings
 from training.tables import (
     REFERENCE,
+    at_a_glance,
     baseline_rows,
     differences,
     first_seed,
+    in_group,
     smallest,
     stored_scores,
     values,
@@ -70,11 +72,15 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto
 table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 13px; white-space: nowrap }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left } img { max-width: 100% }
 </style></head><body><h1>Results</h1>
-{% for paragraph in about %}<p>{{ paragraph }}</p>{% endfor %}
-{% for title, table in tables.items() %}<h2>{{ title }}</h2>{{ table | safe }}{% endfor %}
+{% for title, text in blocks %}
+{% if title %}<h2>{{ title }}</h2>{{ text }}{% else %}<p>{{ text }}</p>{% endif %}
+{% endfor %}
 {% for file, title in pictures.items() %}<h2>{{ title }}</h2><img src="{{ file }}" alt="{{ title }}">{% endfor %}
 </body></html>
 """
+
+
+Block = str | tuple[str, pd.DataFrame]  # of a report: a paragraph, or a title and its table
 
 
 def build(params: Params, out: Path, root: Path = Path()) -> str:
@@ -98,17 +104,22 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     seeds = int(results["seeds"].max())
     known = pd.read_csv(root / places.SCORES / next(iter(params.arms)) / "scores.csv")
     tested = truth(root)
-    shown = tested | tables(results, gaps, known, seeds) | {"What each variant changed": changes(root, trained)}
+    shown: dict[str, pd.DataFrame] = tested | tables(results, gaps, known, seeds)
+    shown["What each variant changed"] = changes(root, trained)
     if "base" in classes:
         shown["The base detector: AP@0.5 by class"] = precision(classes["base"])
     asked = [arm for arm, row in params.arms.items() if RULES[row.variant].images == "selected"]
     verdict = json.loads((root / places.FAITHFULNESS / "verdict.json").read_text())["says"]
     first = found(results, gaps, {arm: params.arms[arm].variant for arm in trained})
-    about = [*first, verdict, *told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
-    text = markdown(shown, about)
+    glanced = (
+        {f"At a glance: `{REFERENCE}`, and how the others differ from it": at_a_glance(results, gaps)} if first else {}
+    )
+    about = [verdict, *told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
+    blocks = [*first, *glanced.items(), *about, *shown.items()]
+    text = markdown(blocks)
     write(out / "results.md", text)
     beside = {f"../{places.FAITHFULNESS.name}/{file}": title for file, title in TRUTH_PICTURES.items()}
-    write(out / "report.html", html(shown, about, (beside if tested else {}) | PICTURES))
+    write(out / "report.html", html(blocks, (beside if tested else {}) | PICTURES))
     return text
 
 
@@ -117,11 +128,11 @@ def tables(results: pd.DataFrame, gaps: pd.DataFrame, known: pd.DataFrame, seeds
     pairs = "in pairs over the same images " + (f"and {seeds} seeds" if seeds > 1 else "(seeds: not covered)")
     shown = {}
     for group, title in GROUPS.items():
-        cells = wide(results, group)
+        cells = wide(results, in_group(group))
         if not cells.empty:
             shown[title] = pd.concat([cells, baseline_rows(known, list(cells.columns))]).fillna("")
     for group, title in GROUPS.items():
-        cells = wide(gaps, group, "+")
+        cells = wide(gaps, in_group(group), "+")
         if not cells.empty:
             row = smallest(gaps, list(cells.columns))
             shown[f"{title}: difference to `{REFERENCE}`, {pairs}"] = pd.concat([cells, row])
@@ -199,21 +210,28 @@ def overlays(root: Path, selection: pd.DataFrame, arms: Sequence[str], out: Path
         pictures.sheet(rows, out / f"agreement_{name}.png", labels)
 
 
-def markdown(tables: dict[str, pd.DataFrame], about: Sequence[str]) -> str:
-    """The tables for a terminal or a README, after paragraphs that say how to read them."""
+def markdown(blocks: Sequence[Block]) -> str:
+    """The blocks for a terminal or a README."""
     titles = {name: str(heading) for name, heading in headings().items()}
-    renamed = {title: frame.rename(columns=titles) for title, frame in tables.items()}
-    parts = [f"## {title}\n\n{frame.to_markdown(floatfmt='.3f')}\n" for title, frame in renamed.items()]
-    return "\n".join(["# Results\n", *(f"{paragraph}\n" for paragraph in about), *parts])
+    parts = ["# Results"]
+    for block in blocks:
+        if isinstance(block, str):
+            parts.append(block)
+        else:
+            parts.append(f"## {block[0]}\n\n{block[1].rename(columns=titles).to_markdown(floatfmt='.3f')}")
+    return "\n\n".join(parts) + "\n"
 
 
-def html(tables: dict[str, pd.DataFrame], about: Sequence[str], pictured: Mapping[str, str]) -> str:
+def html(blocks: Sequence[Block], pictured: Mapping[str, str]) -> str:
     """The same with pictures, file and title each, as one page beside them."""
     titles = {name: str(heading) for name, heading in headings().items()}
-    renamed = {title: frame.rename(columns=titles).to_html(border=0) for title, frame in tables.items()}
     template = Environment(autoescape=True).from_string(PAGE)
-    coded = {_coded(title): frame for title, frame in renamed.items()}
-    return template.render(tables=coded, about=[_coded(paragraph) for paragraph in about], pictures=pictured)
+    coded = [
+        ("", _coded(block)) if isinstance(block, str)
+        else (_coded(block[0]), Markup(block[1].rename(columns=titles).to_html(border=0)))
+        for block in blocks
+    ]  # fmt: skip
+    return template.render(blocks=coded, pictures=pictured)
 
 
 def _coded(text: str) -> Markup:

@@ -24,7 +24,7 @@ from toolkit import pictures, places
 from toolkit.errors import BadInput, Problem
 from toolkit.files import write
 from toolkit.params import Params, merged
-from training.headings import headings
+from training.headings import glance, headings
 from training.tables import REFERENCE, differences, first_seed, stored_scores, values
 
 Combination = Mapping[str, Any]  # params by their dotted names
@@ -78,7 +78,7 @@ def build(params: Params, asked: Sequence[str], arms: Sequence[str], out: Path) 
     write(out / "sweep.csv", table.to_csv(index=False, float_format="%.4f"))
     text = markdown(table, swept)
     write(out / "sweep.md", f"# {' '.join(asked)}\n\n{text}\n")
-    titles = {CUE_REMOVED: "share of all cues erased"} | {name: str(headings()[name]) for name in metrics_of(table)}
+    titles = {CUE_REMOVED: "share of all cues erased"} | {name: str(headings()[name]) for name in glance(table.columns)}
     pictures.swept(table, swept, {name: title for name, title in titles.items() if name in table}, out / "sweep.png")
     return text
 
@@ -145,19 +145,12 @@ def once(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     return pd.concat([plain[first], plain[~plain["arm"].isin(alike)]], ignore_index=True)
 
 
-def metrics_of(table: pd.DataFrame) -> list[str]:
-    """The scores that are told: detection, the study's two metrics of agreement, reliance."""
-    truth = "human" if "human.iou" in table else "gaze"
-    names = ["detection.map50", f"{truth}.mae", f"{truth}.iou", "cue.reliance", "cue.log_odds"]
-    return [name for name in names if name in table]
-
-
 def markdown(table: pd.DataFrame, swept: Sequence[str]) -> str:
     """The table as a person reads it: the scores with their intervals, then what `none` lets one compare."""
     shown = table[[*swept, "arm", "changed", "pixels"]].rename(columns={"changed": "images changed"})
     if CUE_REMOVED in table:
         shown["of all cues"] = table[CUE_REMOVED].map("{:.1%}".format)
-    for name in metrics_of(table):
+    for name in glance(table.columns):
         shown[str(headings()[name])] = _cells(table, name, ".3f")
     for name in ("detection.map50", "cue.reliance", "cue.log_odds"):
         if f"{LESS}{name}" in table:

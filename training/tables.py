@@ -11,7 +11,7 @@ import pandas as pd
 from toolkit.bootstrap import permutation_test
 from toolkit.metrics import BASELINES
 from training.comparison import Score, detectable, holm, interval, loaded, p_value
-from training.headings import headings
+from training.headings import glance, headings
 
 REFERENCE = "none"  # the arm that the others are compared with
 ROW = ("arm", "metric", "seeds", "value", "sd", "lo", "hi")
@@ -69,9 +69,13 @@ def _by_flips(arm: pd.DataFrame, reference: pd.DataFrame, column: str) -> float:
     return permutation_test(both[:, 0], both[:, 1], PERMUTATIONS, 0)
 
 
-def wide(table: pd.DataFrame, group: str, sign: str = "") -> pd.DataFrame:
-    """A row an arm, a column a metric of the group, in each cell the value and what is known of it, as text."""
-    shown = [name for name in headings() if name.startswith(f"{group}.")]
+def in_group(group: str) -> list[str]:
+    """The metrics of a group that are shown, in their order."""
+    return [name for name in headings() if name.startswith(f"{group}.")]
+
+
+def wide(table: pd.DataFrame, shown: Sequence[str], sign: str = "") -> pd.DataFrame:
+    """A row an arm, a column a metric of these, in each cell the value and what is known of it, as text."""
     known = table[table["metric"].isin(shown)].dropna(subset="value")
     cells = known.assign(cell=[_cell(row, sign) for row in known.to_dict("records")])
     names = [name for name in shown if name in set(known["metric"])]
@@ -90,6 +94,13 @@ def _shown(p: float) -> str:
     if np.isnan(p):
         return ""
     return f" p={p:.3f}" if p >= 0.001 else " p<0.001"
+
+
+def at_a_glance(results: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
+    """A row an arm, a column a score of `headings.glance`: `none` as it is, of all others their difference to it."""
+    shown = glance(set(results["metric"]))
+    own, others = wide(results, shown), wide(gaps, shown, "+")
+    return pd.concat([own.loc[[REFERENCE]], others, smallest(gaps, list(others.columns))]).fillna("")
 
 
 def smallest(gaps: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

@@ -105,8 +105,8 @@ def test_without_other_arms_nothing_is_said_of_them() -> None:
 def test_each_other_arm_is_told_with_what_it_moved() -> None:
     _, others = said(gap("erasing", RELIES, -0.1, 0.05), gap("erasing", PRECISION, 0.02, 0.01))
     assert others == (
-        "What did the others move away from `none`, of cue reliance, mAP@0.5? `erasing` moved cue reliance -0.100 "
-        "[-0.150, -0.050], mAP@0.5 +0.020 [+0.010, +0.030]."
+        "What did the others move away from `none`, of mAP@0.5, cue reliance? `erasing` moved mAP@0.5 +0.020 "
+        "[+0.010, +0.030], cue reliance -0.100 [-0.150, -0.050]."
     )
 
 

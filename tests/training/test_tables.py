@@ -73,12 +73,12 @@ def test_base_is_compared_with_each_seed_of_none() -> None:
 def test_without_none_nothing_is_compared() -> None:
     gaps = tables.differences({"base": {"human.iou": score(0.5)}}, {"base": by_image(0.5)})
     assert gaps.empty
-    assert tables.wide(gaps, "human", "+").empty
+    assert tables.wide(gaps, tables.in_group("human"), "+").empty
 
 
 def test_a_cell_says_value_and_interval() -> None:
     table = cells(("base", "human.iou", 0.5, np.nan), ("none", "human.iou", 0.3, np.nan), ("none", "human.cc", 0.75, 0))
-    wide = tables.wide(table, "human")
+    wide = tables.wide(table, tables.in_group("human"))
     assert list(wide.index) == ["base", "none"]
     assert list(wide.columns) == ["human.iou", "human.cc"]  # in the order of the headings
     assert wide["human.iou"].tolist() == ["0.500 [0.250, 0.750]", "0.300 [0.050, 0.550]"]
@@ -87,9 +87,11 @@ def test_a_cell_says_value_and_interval() -> None:
 
 def test_a_cell_says_the_spread_over_seeds_and_p_where_there_are() -> None:
     several = cells(("none", "human.iou", 0.3, 0.0125), p=0.04, seeds=3)
-    assert tables.wide(several, "human", "+").to_numpy().tolist() == [["+0.300 ± 0.013 [+0.050, +0.550] p=0.040"]]
+    assert tables.wide(several, tables.in_group("human"), "+").to_numpy().tolist() == [
+        ["+0.300 ± 0.013 [+0.050, +0.550] p=0.040"]
+    ]
     sure = cells(("none", "human.iou", -0.3, np.nan), p=0.0009)
-    assert tables.wide(sure, "human", "+").to_numpy().tolist() == [["-0.300 [-0.550, -0.050] p<0.001"]]
+    assert tables.wide(sure, tables.in_group("human"), "+").to_numpy().tolist() == [["-0.300 [-0.550, -0.050] p<0.001"]]
 
 
 def test_a_table_has_its_own_groups_known_metrics_alone() -> None:
@@ -99,8 +101,8 @@ def test_a_table_has_its_own_groups_known_metrics_alone() -> None:
         ("none", "cue.gain", 0.1, 0),
         ("none", "human.kl", np.nan, 0),
     )
-    assert list(tables.wide(table, "human").columns) == ["human.iou"]
-    assert tables.wide(table, "cue").empty  # it has no heading
+    assert list(tables.wide(table, tables.in_group("human")).columns) == ["human.iou"]
+    assert tables.wide(table, tables.in_group("cue")).empty  # it has no heading
 
 
 def test_the_last_row_is_what_the_widest_comparison_would_have_shown() -> None:
@@ -178,3 +180,13 @@ def test_scores_of_scenes_with_a_cue_are_compared_over_those_scenes_alone() -> N
     gaps = tables.differences(scores, {"none": images(3.0), "oracle": images(1.0)})
     assert gaps["value"].tolist() == [-2]
     assert gaps["p"].tolist() == pytest.approx([2 / 2**4], abs=0.01)
+
+
+def test_a_glance_has_none_as_it_is_and_of_the_others_their_differences() -> None:
+    scores = {
+        arm: {"human.iou": score(value), "human.cc": score(value)} for arm, value in (("none", 0.3), ("erasing", 0.1))
+    }
+    images = {"none": by_image(0.3), "erasing": by_image(0.1)}
+    glance = tables.at_a_glance(tables.values(scores), tables.differences(scores, images))
+    assert (list(glance.index), list(glance.columns)) == (["none", "erasing", "smallest to show"], ["human.iou"])
+    assert glance["human.iou"].tolist()[:2] == ["0.300 [0.205, 0.395]", "-0.200 [-0.200, -0.200] p=0.007"]
