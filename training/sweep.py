@@ -133,7 +133,8 @@ def rows(revision: str, combination: Combination, arms: Sequence[str]) -> pd.Dat
         for row in table.to_dict("records"):
             name = f"{prefix}{row['metric']}"
             found[row["arm"]] |= {name: row["value"], f"{name} lo": row["lo"], f"{name} hi": row["hi"]}
-    return pd.DataFrame(list(found.values())).astype(dict.fromkeys(combination, object))  # 1 stays 1 beside 0.1
+    as_typed = dict.fromkeys(combination, object)  # 1 stays 1 beside 0.1
+    return pd.DataFrame(list(found.values())).astype(as_typed)
 
 
 def once(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:

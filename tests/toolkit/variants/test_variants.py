@@ -175,7 +175,10 @@ def test_of_the_cue_in_the_images_that_a_rule_was_given_and_of_all(
     """Half of the train images lose 13 of the 27 rows of their tile: 0.28 of 96 pixels."""
     monkeypatch.setitem(RULES, "upper", Rule("the upper rows grey", upper))
     assert all((read_mask(sample, image_id) == CUE).sum() == 27 * 27 for image_id in selection["id"])
-    assert removed(make("upper")) == {"all": pytest.approx(6.5 / 27, abs=1e-6), "given": pytest.approx(13 / 27, abs=1e-6)}
+    assert removed(make("upper")) == {
+        "all": pytest.approx(6.5 / 27, abs=1e-6),
+        "given": pytest.approx(13 / 27, abs=1e-6),
+    }
 
 
 def test_where_no_cue_is_known_nothing_is_said_of_it(
