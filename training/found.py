@@ -50,9 +50,10 @@ def verdict(gaps: Gaps, controls: Sequence[str], stood: float) -> str:
     if not worked:
         says += ["So nothing that is said of the cue means much: this run cannot tell a detector that was freed of it."]
         return " ".join(says)
-    if before := gaps.get(("base", measure)):
-        effect = "did not move it" if before["lo"] <= 0 <= before["hi"] else "moved it too"
-        says += [f"Fine-tuning by itself {effect} ({_each(gaps, ['base'], [measure])})."]
+    if before := [gaps["base", name] for name in RELIANCE if ("base", name) in gaps]:
+        steady = all(gap["lo"] <= 0 <= gap["hi"] for gap in before)
+        effect = "did not move it" if steady else "moved it too"
+        says += [f"Fine-tuning by itself {effect} ({_each(gaps, ['base'], RELIANCE)})."]
     cost = [arm for arm in controls if gaps[arm, PRECISION]["hi"] < 0]
     says += [f"It cost mAP@0.5: {_each(gaps, cost, [PRECISION])}." if cost else "It cost no mAP@0.5 that shows."]
     sizes = []

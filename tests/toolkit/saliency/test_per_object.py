@@ -75,10 +75,12 @@ def test_similarity_is_iou_times_cosine_times_objectness() -> None:
     assert found.tolist() == pytest.approx([max(0.2 / 2**0.5, 0.5 * 0.9 * 0.6 / 0.45**0.5)])
 
 
-@pytest.mark.parametrize("method", ["odam", "gradcam"])
-def test_each_object_has_a_map_of_its_own(adapter: Adapter, sample: Tree, method: str) -> None:
-    """Of two objects in an image each one's map lies more in its own box than the other's does."""
-    settings = Saliency(method=method, layer="default", sign="objectness")
+def test_each_object_has_a_map_of_its_own(adapter: Adapter, sample: Tree) -> None:
+    """Of two objects in an image each one's map lies more in its own box than the other's does.
+
+    GradCAM is not held to it: it pools the gradients over the whole map, and its maps of two objects are much alike.
+    """
+    settings = Saliency(method="odam", layer="default", sign="objectness")
     pairs = 0
     for image_id in sample.all_ids():
         known = voc.read(sample.annotation(image_id)).objects[:2]
