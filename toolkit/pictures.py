@@ -143,9 +143,9 @@ def swept(table: pd.DataFrame, names: Sequence[str], metrics: Mapping[str, str],
     level = table[names[0]].astype(str) == "any"
     ticks = list(dict.fromkeys(table.loc[~level, names[0]]))
     lines = [(str(arm), own) for arm, own in table[level].groupby("arm", sort=False)]
-    for key, own in table[~level].groupby(["arm", *names[1:]], sort=False):
-        settings = ", ".join(f"{name.split('.')[-1]} {value}" for name, value in zip(names[1:], key[1:], strict=True))
-        lines.append((f"{key[0]} ({settings})" if settings else str(key[0]), own))
+    for _, own in table[~level].groupby(["arm", *names[1:]], sort=False):
+        settings = ", ".join(f"{name.split('.')[-1]} {own[name].iloc[0]}" for name in names[1:])
+        lines.append((own["arm"].iloc[0] + (f" ({settings})" if settings else ""), own))
     for axis, (metric, title) in zip(axes.flat, metrics.items(), strict=False):
         for number, (label, own) in enumerate(lines):
             if len(own) == 1 and str(own[names[0]].iloc[0]) == "any":

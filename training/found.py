@@ -17,6 +17,7 @@ NO_CONTROL = (
     "Did the controls work? There is none here: a detector that must move takes a planted cue, such as the sample's. "
     "Where nothing moved, it may be that nothing could have been seen."
 )
+ONE_SEED = "All of this is of one seed; another might move a score further than its interval reaches."
 Gaps = Mapping[tuple[str, str], Mapping[Hashable, Any]]  # by arm and metric a row of `training.tables.differences`
 
 
@@ -34,7 +35,8 @@ def found(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[str, 
     others = [arm for arm, rule in rules.items() if arm != REFERENCE and not RULES[rule].frees]
     stood = results.set_index(["arm", "metric"])["value"].get((REFERENCE, RELIANCE[0]), np.nan)
     first = verdict(gaps, controls, float(stood)) if controls else NO_CONTROL
-    return [first, moved(gaps, others, metrics)] if others else [first]
+    says = [first, moved(gaps, others, metrics)] if others else [first]
+    return [*says[:-1], f"{says[-1]} {ONE_SEED}"] if results["seeds"].max() == 1 else says
 
 
 def verdict(gaps: Gaps, controls: Sequence[str], stood: float) -> str:

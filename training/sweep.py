@@ -29,6 +29,7 @@ from training.tables import REFERENCE, differences, first_seed, stored_scores, v
 
 Combination = Mapping[str, Any]  # params by their dotted names
 LESS, CUE_REMOVED = "less none: ", "of all cues"  # columns' names
+BRACKETS = "Brackets are 95 % bootstrap intervals over the test images, of the first seed: they do not cover the seed."
 EXAMPLE = "aug.threshold=0.05,0.1 aug.erase_percent=2.5,10"
 
 
@@ -76,7 +77,7 @@ def build(params: Params, asked: Sequence[str], arms: Sequence[str], out: Path) 
     revisions, swept = done(), list(combinations[0])
     table = once(pd.concat([rows(revisions[name], own, arms) for name, own in names.items()], ignore_index=True), swept)
     write(out / "sweep.csv", table.to_csv(index=False, float_format="%.4f"))
-    text = markdown(table, swept)
+    text = f"{markdown(table, swept)}\n\n{BRACKETS}"
     write(out / "sweep.md", f"# {' '.join(asked)}\n\n{text}\n")
     titles = {CUE_REMOVED: "share of all cues erased"} | {name: str(headings()[name]) for name in glance(table.columns)}
     pictures.swept(table, swept, {name: title for name, title in titles.items() if name in table}, out / "sweep.png")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.found import NO_CONTROL, found, shows
+from training.found import NO_CONTROL, ONE_SEED, found, shows
 
 RULES = {"none": "none", "erasing": "erasing", "oracle": "oracle", "changed": "counterfactual"}
 RELIES, ODDS, PRECISION = "cue.reliance", "cue.log_odds", "detection.map50"
@@ -25,7 +25,7 @@ def differences(*gaps: dict) -> pd.DataFrame:
 
 def said(*gaps: dict) -> tuple[str, str]:
     """The paragraphs on the controls and on the other arms, where `none` relies on the cue by .25."""
-    results = pd.DataFrame({"arm": ["none"], "metric": [RELIES], "value": [0.25]})
+    results = pd.DataFrame({"arm": ["none"], "metric": [RELIES], "value": [0.25], "seeds": [3]})
     controls, others = found(results, differences(*gaps), RULES)
     return controls, others
 
@@ -86,7 +86,7 @@ def test_fine_tuning_by_itself_is_told_where_the_base_detector_was_scored(half: 
 
 
 def test_without_a_control_that_is_said_instead() -> None:
-    table, results = differences(), pd.DataFrame({"arm": ["none"], "metric": [RELIES], "value": [0.25]})
+    table, results = differences(), pd.DataFrame({"arm": ["none"], "metric": [RELIES], "value": [0.25], "seeds": [3]})
     assert found(results, table, {"none": "none", "erasing": "erasing"})[0] == NO_CONTROL
     uncued = table[table["metric"] == PRECISION]
     assert found(results, uncued, RULES)[0] == NO_CONTROL  # no planted cue was scored
@@ -97,7 +97,7 @@ def test_without_none_there_is_nothing_to_compare_with() -> None:
 
 
 def test_without_other_arms_nothing_is_said_of_them() -> None:
-    results = pd.DataFrame({"arm": ["none"], "metric": [RELIES], "value": [0.25]})
+    results = pd.DataFrame({"arm": ["none"], "metric": [RELIES], "value": [0.25], "seeds": [3]})
     (controls,) = found(results, differences(), {"none": "none", "oracle": "oracle"})
     assert controls.startswith("Did the controls work? No.")
 
@@ -113,6 +113,14 @@ def test_each_other_arm_is_told_with_what_it_moved() -> None:
 def test_an_arm_that_moved_nothing_is_told_too() -> None:
     _, others = said(gap("erasing", RELIES, -0.1, 0.2))
     assert others.endswith("`erasing` moved nothing that shows.")
+
+
+def test_one_seed_is_warned_of() -> None:
+    one, several = (
+        found(pd.DataFrame({"arm": ["none"], "metric": [RELIES], "value": [0.25], "seeds": [n]}), differences(), RULES)
+        for n in (1, 3)
+    )
+    assert one == [several[0], f"{several[1]} {ONE_SEED}"]
 
 
 def test_agreement_is_with_people_where_they_are_known_and_else_with_the_gaze_predictor() -> None:
