@@ -30,12 +30,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Plant(Section):
+    correlation: Share
+    place: Literal["corner", "near", "overlapping"]
+    side: Annotated[float, Field(gt=0, le=0.5)]
+
+
 class Data(Section):
     source: str  # one of toolkit.sources.SOURCES
-    path: str  # the folder source's VOC tree
+    path: str  # the VOC tree, of the folder source or of VOC 2012
+    split: Literal["listed", "recorded"]
     train_split: str  # names in ImageSets/Main
     test_split: str
     base_split: str  # none, half, or another name there
+    plant: Plant | None
     classes: Distinct[str]
     on_error: Literal["stop", "skip"]
 
@@ -52,10 +60,7 @@ class StandIn(Solver):
     seed: int
 
 
-class Cue(Section):
-    correlation: Share
-    place: Literal["corner", "near", "overlapping"]
-    side: Annotated[float, Field(gt=0, le=0.5)]
+class Cue(Plant):
     ambiguous: Share
 
 
@@ -138,6 +143,7 @@ class Train(Solver):
 
 
 class Score(Section):
+    objects: Count
     resamples: Count
     seed: int
 

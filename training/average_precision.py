@@ -59,11 +59,13 @@ Matching = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def evaluate(
-    truths: Sequence[Truth], found: Sequence[Detections], classes: Sequence[str], resamples: int, seed: int
-) -> Detection:
+    truths: Sequence[Truth], found: Sequence[Detections], classes: Sequence[str], resamples: int, seed: int,
+    least: int = 1,
+) -> Detection:  # fmt: skip
     """Score the detections `found` in each image against its truth, in the same order.
 
-    The COCO values are faster-coco-eval's; its protocol is repeated here only for the resamples.
+    A class counts in the means where there are `least` objects of it or more. The COCO values are faster-coco-eval's;
+    its protocol is repeated here only for the resamples.
     """
     if not truths:
         raise ValueError("there are no images to evaluate on")
@@ -71,13 +73,16 @@ def evaluate(
         [replace(t, difficult=np.zeros_like(t.difficult)) for t in truths], found, len(classes), coco_matching
     )
     voc = rankings(truths, found, len(classes), voc_matching)
+    once = np.ones((1, len(truths)), np.int64)
+    per_class = np.array([voc_precision(ranking, once) for ranking in voc])
+    coco, voc = ([_counted(ranking, least) for ranking in each] for each in (coco, voc))
     samples = []
     for drawn in blocks(len(truths), resamples, seed, width=max(r.image.size for r in (*coco, *voc))):
         by_iou = _class_mean([coco_precision(ranking, drawn) for ranking in coco])
         samples.append([by_iou[0], by_iou.mean(axis=0), _class_mean([voc_precision(r, drawn) for r in voc])[0]])
-    once = np.ones((1, len(truths)), np.int64)
-    per_class = np.array([voc_precision(ranking, once) for ranking in voc])
-    values = (*coco_map(truths, found, len(classes)), float(_class_mean(per_class)[0, 0]))
+    counted = [number for number, ranking in enumerate(coco) if ranking.objects.any()]
+    by_class = np.array([voc_precision(ranking, once) for ranking in voc])
+    values = (*coco_map(truths, found, counted), float(_class_mean(by_class)[0, 0]))
     centred = [
         _centred(value, resampled) for value, resampled in zip(values, np.concatenate(samples, axis=1), strict=True)
     ]
@@ -89,15 +94,23 @@ def evaluate(
     )
 
 
-def coco_map(truths: Sequence[Truth], found: Sequence[Detections], classes: int) -> tuple[float, float]:
-    """faster-coco-eval's mAP@0.5 and mAP@[.5:.95]: objects of every size, 100 detections an image and class."""
+def _counted(ranking: Ranking, least: int) -> Ranking:
+    """The ranking; without objects, and so in no mean, where it has fewer than `least`."""
+    return ranking if ranking.objects.sum() >= least else replace(ranking, objects=np.zeros_like(ranking.objects))
+
+
+def coco_map(truths: Sequence[Truth], found: Sequence[Detections], classes: Sequence[int]) -> tuple[float, float]:
+    """faster-coco-eval's mAP@0.5 and mAP@[.5:.95] of these classes: objects of every size, 100 detections an image."""
+    if not classes:
+        return np.nan, np.nan
     truth = COCO(
         {
             "images": [{"id": i, "width": t.width, "height": t.height} for i, t in enumerate(truths, 1)],
-            "categories": [{"id": c, "name": str(c)} for c in range(classes)],
+            "categories": [{"id": c, "name": str(c)} for c in classes],
             "annotations": [
                 {"id": image_id, "iscrowd": 0, "area": entry["bbox"][2] * entry["bbox"][3], **entry}
                 for image_id, entry in enumerate(_coco_entries(truths), 1)
+                if entry["category_id"] in classes
             ],
         }
     )

@@ -70,7 +70,9 @@ def build(
         ids = source.ids(split)
         for seed in predictions.seeds:
             found = by_image(table[(table["split"] == split) & (table["seed"] == seed)], ids, classes)
-            detection = average_precision.evaluate(truths[split], found, classes, resampling.resamples, resampling.seed)
+            detection = average_precision.evaluate(
+                truths[split], found, classes, resampling.resamples, resampling.seed, resampling.objects
+            )
             images = explained(predictions.heatmaps / f"seed-{seed}", source, attention, split, fixations)
             if objects is not None and split == "test_random":
                 images["cue_log_odds"] = surer(objects[objects["seed"] == seed], source.ids("test_matching"), ids)

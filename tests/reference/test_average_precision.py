@@ -77,7 +77,7 @@ def devkit_ap(truths: list[Truth], found: list[Detections], index: int) -> float
 def test_coco_equals_pycocotools_and_faster_coco_eval(seed: int, grid: bool) -> None:
     truths, found = scenes(seed, 30, grid)
     expected = pycocotools_map(truths, found, CLASSES)
-    assert coco_map(truths, found, len(CLASSES)) == pytest.approx(expected, abs=1e-9)
+    assert coco_map(truths, found, range(len(CLASSES))) == pytest.approx(expected, abs=1e-9)
     assert own_map(truths, found, np.ones((1, 30), int))[:, 0] == pytest.approx(expected, abs=1e-9)
 
 
@@ -89,7 +89,7 @@ def test_coco_equals_pycocotools_where_an_image_has_over_a_hundred_detections() 
         for f in found
     ]
     expected = pycocotools_map(truths, crowd, CLASSES)
-    assert coco_map(truths, crowd, len(CLASSES)) == pytest.approx(expected, abs=1e-9)
+    assert coco_map(truths, crowd, range(len(CLASSES))) == pytest.approx(expected, abs=1e-9)
     assert own_map(truths, crowd, np.ones((1, 6), int))[:, 0] == pytest.approx(expected, abs=1e-9)
 
 

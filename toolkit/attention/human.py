@@ -47,6 +47,15 @@ def attention_of(path: Path, wanted: Sequence[str]) -> Callable[[str], Human]:
     )
 
 
+def ids_of(path: Path) -> set[str]:
+    """The images whose attention the folder `path` knows, as `attention_of` reads it; raises `BadInput` as it does."""
+    if recordings.fits(path):
+        return {
+            image_id for image_id, viewing in recordings.read(path).viewings.items() if any(map(len, viewing.fixations))
+        }
+    return {file.stem for file in _files(path)}
+
+
 def marked(masks: Sequence[np.ndarray]) -> Human:
     """The mean of one image's masks [h, w] uint8, a class each: all that people marked in it, at the first one's size.
 
@@ -74,12 +83,18 @@ def seen(viewing: Viewing) -> Human:
 
 def _masks(path: Path, wanted: frozenset[str]) -> dict[str, list[Path]]:
     """The files of each wanted id, sorted."""
-    below = [folder for folder in path.rglob(MASKS) if folder.is_dir()]
     masks: defaultdict[str, list[Path]] = defaultdict(list)
-    for file in sorted({file for folder in below or [path] for file in folder.rglob("*")}):
-        if file.suffix.lower() in recordings.SUFFIXES and file.stem in wanted:
+    for file in _files(path):
+        if file.stem in wanted:
             masks[file.stem].append(file)
     return dict(masks)
+
+
+def _files(path: Path) -> list[Path]:
+    """Every mask, sorted."""
+    below = [folder for folder in path.rglob(MASKS) if folder.is_dir()]
+    files = {file for folder in below or [path] for file in folder.rglob("*")}
+    return sorted(file for file in files if file.suffix.lower() in recordings.SUFFIXES)
 
 
 def _require_any(path: Path, known: Mapping[str, object], wanted: Sequence[str]) -> None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toolkit.attention.human import ids_of
 from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import digest, repository, sha256, write
 from toolkit.params import Params
-from toolkit.sources import folder, sample, voc2012
-from toolkit.voc import Tree
+from toolkit.sources import folder, recorded, sample, voc2012
+from toolkit.sources.plant import plant
+from toolkit.voc import VOC_CLASSES, Tree
 
 DOWNLOADS = Path(".salvoc/downloads")  # in the repository
 
@@ -44,12 +46,23 @@ def build(params: Params, out: Path) -> dict[str, Any]:
 
 
 def _copied(tree: Tree, params: Params, out: Path) -> dict[str, Any]:
-    """Somebody's tree, checked whole."""
+    """Somebody's tree, checked whole, and perhaps with a cue planted."""
     data = params.data
-    splits = {"train": data.train_split, "test": data.test_split}
+    splits: dict[str, folder.Split] = {"train": data.train_split, "test": data.test_split}
+    if data.split == "recorded":
+        splits |= _recorded(tree, Path(params.attention.human).expanduser())
     if data.base_split not in ("none", "half"):
         splits["base"] = data.base_split
-    return folder.build(tree, splits, data.classes, data.on_error, out, halve=data.base_split == "half")
+    about = folder.build(tree, splits, data.classes, data.on_error, out, halve=data.base_split == "half")
+    return about | (plant(Tree(out), data.plant) if data.plant else {})
+
+
+def _recorded(tree: Tree, human: Path) -> dict[str, list[str]]:
+    ids = recorded.splits(tree, ids_of(human))
+    if not all(ids.values()):
+        fault = f"knows too few of the images of {tree.root}: {len(ids['train'])} train, {len(ids['test'])} test"
+        raise BadInput(Problem(str(human), fault, "name the recording in attention.human, or set data.split to listed"))
+    return ids
 
 
 def _drawn(params: Params, out: Path) -> dict[str, Any]:
@@ -57,7 +70,9 @@ def _drawn(params: Params, out: Path) -> dict[str, Any]:
     if params.data.base_split != "none":
         fault = f"is {params.data.base_split!r}, but the sample's base detector is committed, trained on other scenes"
         raise BadInput(Problem("data.base_split", fault, "set it to none, and base.steps to 0"))
-    return sample.build(params.sample, out)
+    if params.data.plant:
+        raise BadInput(Problem("data.plant", "plants a second cue over the sample's own", "set it to null"))
+    return {"cues": list(VOC_CLASSES)} | sample.build(params.sample, out)
 
 
 def _own(params: Params) -> Tree:
@@ -71,11 +86,17 @@ def _own(params: Params) -> Tree:
     return Tree(path)
 
 
+def _voc2012(params: Params) -> Tree:
+    """The tree that somebody has unpacked, or else the downloaded one."""
+    own = Tree(Path(params.data.path).expanduser())
+    return own if own.split("").parent.is_dir() else voc2012.fetch(repository() / DOWNLOADS)
+
+
 SOURCES = {
     "sample": Source(_drawn, "https://www.apache.org/licenses/LICENSE-2.0"),
     "folder": Source(lambda params, out: _copied(_own(params), params, out), "as the source's"),
     "voc2012": Source(
-        lambda params, out: _copied(voc2012.fetch(repository() / DOWNLOADS), params, out),
+        lambda params, out: _copied(_voc2012(params), params, out),
         "https://www.flickr.com/help/terms",
     ),
 }

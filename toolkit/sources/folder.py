@@ -17,12 +17,13 @@ from toolkit.voc import Annotation, Object, Tree, parse, read_ids, safe_id, writ
 
 MAX_PIXELS = 64_000_000  # of an image; more in a small file is a decompression bomb
 MAX_XML = 10_000_000  # bytes of an annotation
+Split = str | Sequence[str]  # a list in ImageSets/Main by its name, or the ids themselves
 _APART = "no detector may be judged on an image that it was trained on"
 _GREY = ("L", "I;16")  # Pillow's names for grey of 8 and 16 bits
 
 
 def build(
-    tree: Tree, splits: Mapping[str, str], classes: Sequence[str], on_error: Literal["stop", "skip"], out: Path,
+    tree: Tree, splits: Mapping[str, Split], classes: Sequence[str], on_error: Literal["stop", "skip"], out: Path,
     *, halve: bool = False,
 ) -> dict[str, object]:  # fmt: skip
     """Check the tree, then copy its splits into the empty folder `out` as a VOC tree with salvoc's split names.
@@ -36,7 +37,7 @@ def build(
     if problems and (on_error == "stop" or not all(ids.values())):
         raise BadInput(problems)
     if halve:
-        ids |= halves(ids["train"], tree.split(splits["train"]))
+        ids |= halves(ids["train"], _where(tree, splits["train"]))
     target = Tree(out)
     attention = 0
     for image_id in tqdm([image_id for split in ids.values() for image_id in split], "copy", unit=" images"):
@@ -65,12 +66,14 @@ def halves(ids: Sequence[str], split: Path) -> dict[str, list[str]]:
     return parts
 
 
-def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tuple[dict[str, list[str]], list[Problem]]:
+def check(
+    tree: Tree, splits: Mapping[str, Split], classes: Sequence[str]
+) -> tuple[dict[str, list[str]], list[Problem]]:
     """The usable ids of each split, in file order, and every problem of the tree, in the splits' order.
 
-    `splits` maps salvoc's names to the tree's. An id with a problem, or in several splits, is in no split that is
-    returned; an id listed twice is in it once. Where a folder or a split is missing, the splits concerned come back
-    empty.
+    `splits` maps salvoc's names to the tree's lists, or to the ids themselves. An id with a problem, or in several
+    splits, is in no split that is returned; an id listed twice is in it once. Where a folder or a split is missing, the
+    splits concerned come back empty.
     """
     if not tree.root.is_dir():
         return {name: [] for name in splits}, [Problem(str(tree.root), "is not a folder", "mend data.path")]
@@ -82,21 +85,23 @@ def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tupl
     if missing:
         return {name: [] for name in splits}, missing
 
-    named = Counter(splits.values())
-    if twice := [f"data.{name}_split" for name, theirs in splits.items() if named[theirs] > 1]:
+    named = Counter(theirs for theirs in splits.values() if isinstance(theirs, str))
+    if twice := [
+        f"data.{name}_split" for name, theirs in splits.items() if isinstance(theirs, str) and named[theirs] > 1
+    ]:
         same = Problem(" and ".join(twice), "are the same split", f"name another for each: {_APART}")
         return {name: [] for name in splits}, [same]
 
     listed: dict[str, list[str]] = {}
     problems: list[Problem] = []
     for name, theirs in splits.items():
-        listed[name], faults = _listed(tree, theirs)
+        listed[name], faults = _listed(tree, theirs) if isinstance(theirs, str) else (list(theirs), [])
         problems += faults
 
     homes: dict[str, list[str]] = {}
     for name, ids in listed.items():
         for image_id in ids:
-            homes.setdefault(image_id, []).append(str(tree.split(splits[name])))
+            homes.setdefault(image_id, []).append(str(_where(tree, splits[name])))
     leaks = {image_id: where for image_id, where in homes.items() if len(where) > 1}
     problems += [
         Problem(" and ".join(where), f"share the image {image_id!r}", f"list it in one of them: {_APART}")
@@ -110,11 +115,15 @@ def check(tree: Tree, splits: Mapping[str, str], classes: Sequence[str]) -> tupl
         for name, ids in listed.items()
     }
     problems += [
-        Problem(str(tree.split(splits[name])), "has no image without a problem", "mend the images that it lists")
+        Problem(str(_where(tree, splits[name])), "has no image without a problem", "mend the images that it lists")
         for name, ids in usable.items()
         if listed[name] and not ids
     ]
     return usable, problems
+
+
+def _where(tree: Tree, theirs: Split) -> Path:
+    return tree.split(theirs) if isinstance(theirs, str) else tree.root
 
 
 def _listed(tree: Tree, split: str) -> tuple[list[str], list[Problem]]:

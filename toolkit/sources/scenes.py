@@ -75,10 +75,10 @@ def draw(image_id: str, seed: np.random.SeedSequence, size: int, cue: Cue, condi
         objects.append(Object(name, (x, y, x + w, y + h)))
     for layer in layers:
         mask[layer] = OBJECT
-    told = carried(objects[0].name, condition, cue, cue_rng)
-    where = place(objects[0].box, cue, cue_rng, size)
+    told = carried(objects[0].name, condition, cue, cue_rng, VOC_CLASSES)
+    where = place(objects[0].box, cue, cue_rng, size, size)
     if told is not None:
-        image[where] = tile(told, where[0].stop - where[0].start)
+        image[where] = tile(told, where[0].stop - where[0].start, VOC_CLASSES)
         mask[where] = CUE
     noise = noise_rng.normal(0, GRAIN, image.shape)
     image = np.clip(image + noise, 0, 255).astype(np.uint8)

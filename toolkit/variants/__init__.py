@@ -2,9 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,14 +39,17 @@ def build(
     require_known("arms", "rule", rule, RULES)
     row = RULES[rule]
     if row.needs_masks and not (source.root / "Masks").exists():
-        raise BadInput(Problem("arms", f"`{rule}` needs to know the cue's pixels", "only the sample does: remove it"))
+        mend = "remove it, or plant a cue (data.plant)"
+        raise BadInput(Problem("arms", f"`{rule}` needs a cue, and none was planted here", mend))
     selected = list(selection["id"][selection["selected"]])
     ids = {"none": [], "selected": selected, "every": list(selection["id"])}[row.images]
-    store, settings = Store(f"variants/{rule}", __name__), row.depends(aug)
+    store, settings, cues = Store(f"variants/{rule}", __name__), row.depends(aug), tuple(_said(source).get("cues", ()))
     records = {
-        image_id: store.path(settings, *_made_of(source, saliency, image_id, aug), suffix=".json") for image_id in ids
+        image_id: store.path(settings, cues, *_made_of(source, saliency, image_id, aug), suffix=".json")
+        for image_id in ids
     }
-    make_missing(records, lambda missing: _changed(row, source, saliency, aug, missing), name)
+    read = partial(_read, source, saliency, cues, aug)
+    make_missing(records, lambda missing: _changed(row, read, aug, missing), name)
     _assemble(source, records, Tree(out))
     about = {"variant": name, "rule": rule, **_about(source, settings, records)}
     write(out / "variant.json", json.dumps(about, indent=2) + "\n")
@@ -59,23 +64,25 @@ def _made_of(source: Tree, saliency: Path, image_id: str, aug: Aug) -> tuple[int
     return seed_of(aug.seed, image_id), [sha256(path) for path in files]
 
 
-def _changed(rule: Rule, source: Tree, saliency: Path, aug: Aug, missing: Sequence[str]) -> Iterable[tuple[str, Files]]:
+def _changed(
+    rule: Rule, read: Callable[[str], Original], aug: Aug, missing: Sequence[str]
+) -> Iterable[tuple[str, Files]]:
     """The images' ids and what is stored of each."""
     rule.change([], aug)  # imports torch, if the rule needs it: in a thread it would compute on every core from then on
 
     def files_of(batch: Sequence[str]) -> list[tuple[str, Files]]:
-        originals = [_read(source, saliency, image_id, seed_of(aug.seed, image_id)) for image_id in batch]
+        originals = [read(image_id) for image_id in batch]
         return [(o.id, _files(o, c)) for o, c in zip(originals, rule.change(originals, aug), strict=True)]
 
     work = batches(missing, BATCH)
     return chain.from_iterable(map(files_of, work) if rule.alone(aug) else mapped(lambda: files_of, work))
 
 
-def _read(source: Tree, saliency: Path, image_id: str, seed: int) -> Original:
+def _read(source: Tree, saliency: Path, cues: Sequence[str], aug: Aug, image_id: str) -> Original:
     image = read_image(source.image(image_id))
     heatmap = maps.scale(maps.load(saliency / f"{image_id}.png"), *image.shape[:2])
-    mask = read_mask(source, image_id)
-    return Original(image_id, image, source.annotation(image_id).read_bytes(), heatmap, mask, seed)
+    mask, xml = read_mask(source, image_id), source.annotation(image_id).read_bytes()
+    return Original(image_id, image, xml, heatmap, mask, cues, seed_of(aug.seed, image_id))
 
 
 def _files(original: Original, changed: Changed) -> Files:
@@ -109,7 +116,7 @@ def _about(source: Tree, settings: dict[str, object], records: dict[str, Path]) 
     each = {image_id: json.loads(record.read_text()) for image_id, record in sorted(records.items())}
     changed = [image_id for image_id, record in sorted(records.items()) if record.with_suffix(".png").exists()]
     return {
-        "source": json.loads((source.root / "source.json").read_text())["hash"],
+        "source": _said(source)["hash"],
         "parameters": settings,
         "train": len(source.ids("train")),
         "changed": len(changed),
@@ -120,6 +127,12 @@ def _about(source: Tree, settings: dict[str, object], records: dict[str, Path]) 
         "content": digest([(image_id, *_hashes(record)) for image_id, record in sorted(records.items())]),
         "changed_ids": changed,
     }
+
+
+def _said(source: Tree) -> dict[str, Any]:
+    """What the source says of itself: its hash, and where a cue was planted the classes that have a tile."""
+    said: dict[str, Any] = json.loads((source.root / "source.json").read_text())
+    return said
 
 
 def _of_the_cue(source: Tree, records: dict[str, dict[str, int]]) -> dict[str, float]:

@@ -20,14 +20,16 @@ from toolkit.variants.regions import elsewhere, erase, most_salient
 
 @dataclass(frozen=True)
 class Original:
-    """One train image before a rule: its id, pixels [H, W, 3] uint8, its annotation, the detector's map [H, W], the
-    sample's mask [H, W] of objects and cue where there is one, and the image's own seed, the same for every rule."""
+    """One train image before a rule: its id, pixels [H, W, 3] uint8, its annotation, the detector's map [H, W]; where
+    a cue was planted the mask [H, W] of objects and cue, and the classes that have a tile; and the image's own seed,
+    the same for every rule."""
 
     id: str
     image: np.ndarray
     xml: bytes
     saliency: np.ndarray
     mask: np.ndarray | None
+    cues: Sequence[str]
     seed: int
 
 
@@ -57,7 +59,7 @@ class Rule:
     change: Change
     depends: Callable[[Aug], dict[str, object]] = lambda aug: {}  # settings that decide, besides image, map and seed
     images: Literal["none", "selected", "every"] = "selected"  # of the train images: those that it is given
-    needs_masks: bool = False  # must know the cue's pixels, as the sample does
+    needs_masks: bool = False  # must know the cue's pixels: where one was planted
     frees: bool = False  # a positive control: a detector fine-tuned on it must come to rely less on the cue
     alone: Callable[[Aug], bool] = lambda aug: False  # whether it keeps every core or the GPU at work by itself
 
@@ -94,9 +96,10 @@ def counterfactual(originals: Sequence[Original], settings: Aug) -> list[Changed
     """Another class's cue in the cue's place: what it tells is never true."""
     changed = []
     for o in originals:
-        region, rng = _cue(o, settings), np.random.default_rng(seed_of("counterfactual", o.seed))
-        main = voc.parse(o.xml, "annotation").objects[0].name
-        image = cue.replaced(o.image, region, cue.other(main, rng), rng) if region.any() else o.image
+        region, rng, image = _cue(o, settings), np.random.default_rng(seed_of("counterfactual", o.seed)), o.image
+        if region.any():
+            told = cue.other(voc.parse(o.xml, "annotation").objects[0].name, rng, o.cues)
+            image = cue.drawn(image, cue.place_of(region), told, rng, o.cues)
         changed.append(Changed(image, o.xml, region))
     return changed
 
@@ -150,14 +153,14 @@ RULES: dict[str, Rule] = {
         "inpainting's control: the pixels that `random` erases, filled", partial(filled, where=_control)
     ),
     "oracle": Rule(
-        "sample only: exactly the cue's pixels black, in every image; what perfect erasing could do",
+        "where a cue was planted: exactly the cue's pixels black, in every image; what perfect erasing could do",
         partial(erased, where=_cue),
         images="every",
         needs_masks=True,
         frees=True,
     ),
     "counterfactual": Rule(
-        "sample only: another class's cue in the cue's place, in every image; what the best data could do",
+        "where a cue was planted: another class's cue in the cue's place, in every image; what the best data could do",
         counterfactual,
         images="every",
         needs_masks=True,

@@ -7,7 +7,7 @@ import pytest
 
 from toolkit.files import read_image
 from toolkit.params import Cue
-from toolkit.sources.cue import GRAIN, carried, other, place, replaced, tile
+from toolkit.sources.cue import GRAIN, carried, drawn, other, place, place_of, tile
 from toolkit.sources.masks import CUE, Condition, read_mask
 from toolkit.voc import VOC_CLASSES, Tree
 
@@ -28,31 +28,37 @@ def rng(seed: int = 0) -> np.random.Generator:
 @pytest.mark.parametrize("name", ["aeroplane", "cat", "tvmonitor"])
 def test_the_condition_says_whose_tile_is_carried(name: str) -> None:
     for seed in range(50):
-        assert carried(name, "none", cue(), rng(seed)) is None
-        assert carried(name, "matching", cue(), rng(seed)) == name
-        assert carried(name, "random", cue(), rng(seed)) in set(VOC_CLASSES) - {name}
-        assert carried(name, "correlated", cue(correlation=1.0), rng(seed)) == name
-        assert carried(name, "correlated", cue(correlation=0.0), rng(seed)) in set(VOC_CLASSES) - {name}
+        assert carried(name, "none", cue(), rng(seed), VOC_CLASSES) is None
+        assert carried(name, "matching", cue(), rng(seed), VOC_CLASSES) == name
+        assert carried(name, "random", cue(), rng(seed), VOC_CLASSES) in set(VOC_CLASSES) - {name}
+        assert carried(name, "correlated", cue(correlation=1.0), rng(seed), VOC_CLASSES) == name
+        assert carried(name, "correlated", cue(correlation=0.0), rng(seed), VOC_CLASSES) in set(VOC_CLASSES) - {name}
 
 
 def test_a_tile_tells_the_truth_as_often_as_it_is_asked_to() -> None:
-    drawn = rng()
-    truthful = [carried("cat", "correlated", cue(correlation=0.7), drawn) == "cat" for _ in range(2000)]
+    chance = rng()
+    truthful = [carried("cat", "correlated", cue(correlation=0.7), chance, VOC_CLASSES) == "cat" for _ in range(2000)]
     assert np.mean(truthful) == pytest.approx(0.7, abs=0.04)  # four standard deviations
 
 
 @pytest.mark.parametrize("condition", ["none", "matching", "random"])
 def test_what_is_drawn_after_the_tile_s_class_is_the_same_in_each_condition(condition: Condition) -> None:
-    drawn, correlated = rng(), rng()
-    carried("cat", condition, cue(), drawn)
-    carried("cat", "correlated", cue(), correlated)
-    assert drawn.random() == correlated.random()
+    one, correlated = rng(), rng()
+    carried("cat", condition, cue(), one, VOC_CLASSES)
+    carried("cat", "correlated", cue(), correlated, VOC_CLASSES)
+    assert one.random() == correlated.random()
+
+
+def test_only_classes_that_have_a_tile_are_told() -> None:
+    cues = ("cat", "cow", "person")
+    assert {carried("cat", "random", cue(), rng(seed), cues) for seed in range(50)} == {"cow", "person"}
+    assert {other("person", rng(seed), cues) for seed in range(50)} == {"cat", "cow"}
 
 
 @pytest.mark.parametrize("name", VOC_CLASSES)
 def test_another_class_is_any_but_its_own(name: str) -> None:
-    drawn = rng()
-    assert {other(name, drawn) for _ in range(500)} == set(VOC_CLASSES) - {name}
+    chance = rng()
+    assert {other(name, chance, VOC_CLASSES) for _ in range(500)} == set(VOC_CLASSES) - {name}
 
 
 @pytest.mark.parametrize("where", ["corner", "near", "overlapping"])
@@ -62,28 +68,40 @@ def test_another_class_is_any_but_its_own(name: str) -> None:
 )  # fmt: skip
 def test_a_tile_lies_whole_inside_the_image(where: str, box: tuple[float, float, float, float]) -> None:
     for seed in range(20):
-        rows, columns = place(box, cue(place=where), rng(seed), SIZE)
+        rows, columns = place(box, cue(place=where), rng(seed), SIZE, SIZE)
         for part in (rows, columns):
             assert 0 <= part.start < part.stop <= SIZE
             assert part.stop - part.start == SIDE
 
 
+@pytest.mark.parametrize("where", ["corner", "near", "overlapping"])
+@pytest.mark.parametrize("size", [(200, 100), (100, 200)], ids=["wide", "high"])
+def test_a_tile_s_side_is_of_the_image_s_shorter_one(where: str, size: tuple[int, int]) -> None:
+    for seed in range(20):
+        box = (size[0] - 60, size[1] - 60, size[0], size[1])
+        rows, columns = place(box, cue(place=where), rng(seed), *size)
+        assert rows.stop - rows.start == columns.stop - columns.start == 18
+        assert rows.start >= 0 <= columns.start
+        assert columns.stop <= size[0]
+        assert rows.stop <= size[1]
+
+
 @pytest.mark.parametrize("name", VOC_CLASSES)
 def test_a_class_has_one_tile(name: str) -> None:
-    assert tile(name, SIDE).shape == (SIDE, SIDE, 3)
-    assert np.array_equal(tile(name, SIDE), tile(name, SIDE))
+    assert tile(name, SIDE, VOC_CLASSES).shape == (SIDE, SIDE, 3)
+    assert np.array_equal(tile(name, SIDE, VOC_CLASSES), tile(name, SIDE, VOC_CLASSES))
 
 
 def test_the_tiles_of_two_classes_are_told_apart_under_the_grain() -> None:
     for one, two in combinations(VOC_CLASSES, 2):
-        apart = np.abs(tile(one, SIDE) - tile(two, SIDE)).mean()
+        apart = np.abs(tile(one, SIDE, VOC_CLASSES) - tile(two, SIDE, VOC_CLASSES)).mean()
         assert apart > 2 * GRAIN, (one, two)
 
 
 def test_replacing_a_tile_leaves_every_pixel_beside_it_as_it_was() -> None:
     image = rng().integers(0, 256, (*REGION.shape, 3), dtype=np.uint8)
     before = image.copy()
-    changed = replaced(image, REGION, "cat", rng(1))
+    changed = drawn(image, place_of(REGION), "cat", rng(1), VOC_CLASSES)
     assert np.array_equal(image, before)  # the image that was given is left alone
     assert np.array_equal(changed[~REGION], image[~REGION])
     assert (changed[REGION] != image[REGION]).any(axis=1).mean() > 0.9
@@ -91,18 +109,19 @@ def test_replacing_a_tile_leaves_every_pixel_beside_it_as_it_was() -> None:
 
 def test_a_replaced_tile_has_the_grain_of_the_scene() -> None:
     image = np.zeros((*REGION.shape, 3), np.uint8)
-    new = replaced(image, REGION, "cat", rng())[10:30, 35:55].astype(float)
-    drawn = tile("cat", 20)
-    free = (drawn > 5 * GRAIN) & (drawn < 255 - 5 * GRAIN)  # where the grain is not clipped
-    left = (new - drawn)[free]
+    new = drawn(image, place_of(REGION), "cat", rng(), VOC_CLASSES)[10:30, 35:55].astype(float)
+    board = tile("cat", 20, VOC_CLASSES)
+    free = (board > 5 * GRAIN) & (board < 255 - 5 * GRAIN)  # where the grain is not clipped
+    left = (new - board)[free]
     assert abs(left.mean() + 0.5) < 0.5  # rounded down
     assert left.std() == pytest.approx(GRAIN, rel=0.15)
 
 
-def test_a_replaced_tile_is_the_generator_s() -> None:
+def test_a_drawn_tile_is_the_generator_s() -> None:
     image = np.zeros((*REGION.shape, 3), np.uint8)
-    assert np.array_equal(replaced(image, REGION, "cat", rng(1)), replaced(image, REGION, "cat", rng(1)))
-    assert not np.array_equal(replaced(image, REGION, "cat", rng(1)), replaced(image, REGION, "cat", rng(2)))
+    first, again, other_grain = (drawn(image, place_of(REGION), "cat", rng(n), VOC_CLASSES) for n in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other_grain)
 
 
 def test_a_tile_s_colours_do_not_run_into_what_is_beside_it(sample: Tree) -> None:

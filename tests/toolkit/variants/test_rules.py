@@ -145,7 +145,7 @@ def told(image: np.ndarray, cue: np.ndarray) -> str:
     """The class whose tile comes closest to what an image shows in the cue's place."""
     rows, columns = np.nonzero(cue)
     seen = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].astype(float)
-    return min(VOC_CLASSES, key=lambda name: np.abs(seen - tile(name, len(seen))).mean())
+    return min(VOC_CLASSES, key=lambda name: np.abs(seen - tile(name, len(seen), VOC_CLASSES)).mean())
 
 
 def test_the_counterfactual_s_cue_never_tells_the_main_object_s_class(make: Make, sample: Tree) -> None:
@@ -165,7 +165,7 @@ def test_a_counterfactual_cue_is_drawn_by_its_image_s_seed(sample: Tree, setting
     assert mask is not None
 
     def made(*seeds: int) -> list[np.ndarray]:
-        originals = [Original(image_id, image, xml, np.zeros(mask.shape), mask, seed) for seed in seeds]
+        originals = [Original(image_id, image, xml, np.zeros(mask.shape), mask, VOC_CLASSES, seed) for seed in seeds]
         return [changed.image for changed in RULES["counterfactual"].change(originals, settings.aug)]
 
     alone, beside = made(1), made(*range(20, 0, -1))
