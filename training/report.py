@@ -170,7 +170,7 @@ def told_of(row: Arm) -> str:
 
 
 def changes(root: Path, arms: Sequence[str]) -> pd.DataFrame:
-    """A row an arm: how many train images its variant changed, how much of them, and on the sample where."""
+    """A row an arm: how many train images its variant changed, how much of them, and where."""
     rows = {}
     for arm in arms:
         about = json.loads((root / places.VARIANTS / arm / "variant.json").read_text())
@@ -179,7 +179,7 @@ def changes(root: Path, arms: Sequence[str]) -> pd.DataFrame:
             "changed": about["changed"],
             "objects lost": about["objects_lost"],
         }
-        for part, pixels in (about["where"] or {}).items():
+        for part, pixels in about["where"].items():
             rows[arm][f"on {part}"] = f"{pixels / about['pixels']:.0%}" if about["pixels"] else ""
         for of, share in (about["cue_removed"] or {}).items():
             rows[arm][CUE_REMOVED[of]] = f"{share:.0%}" if about["pixels"] else ""

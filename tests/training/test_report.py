@@ -20,7 +20,7 @@ from training import comparison, report
 
 
 def changed(
-    root: Path, arm: str, pixels: int, where: Mapping[str, int] | None, cue_removed: Mapping[str, float] | None = None
+    root: Path, arm: str, pixels: int, where: Mapping[str, int], cue_removed: Mapping[str, float] | None = None
 ) -> None:
     about = {"train": 320, "changed": 75, "objects_lost": 12, "pixels": pixels}
     about |= {"where": where, "cue_removed": cue_removed}
@@ -30,7 +30,7 @@ def changed(
 def test_changes_are_counted_and_shared_out_over_the_parts_of_the_image(tmp_path: Path) -> None:
     changed(tmp_path, "none", 0, {"object": 0, "cue": 0}, {"all": 0.0, "given": 0.0})
     changed(tmp_path, "erasing", 200, {"object": 62, "cue": 138}, {"all": 0.104, "given": 0.396})
-    changed(tmp_path, "random", 200, None)
+    changed(tmp_path, "random", 200, {})
     table = report.changes(tmp_path, ["none", "erasing", "random"])
     shares = ["on object", "on cue", "of all cues", "of the cues in its images"]
     assert list(table.columns) == ["train images", "changed", "objects lost", *shares]
@@ -59,7 +59,7 @@ def study(root: Path, sample: Tree, seeds: int) -> None:
     selection = pd.concat([pd.DataFrame(chosen).assign(arm=arm) for arm in ("base", "none", "erasing")])
     selection.to_parquet(root / places.SELECTION)
     for arm in ("none", "erasing"):
-        changed(root, arm, 0, None)
+        changed(root, arm, 0, {})
     (root / places.VARIANTS / "erasing" / "JPEGImages").symlink_to(sample.root / "JPEGImages")
     (root / places.VARIANTS / "erasing" / "Annotations").symlink_to(sample.root / "Annotations")
     write(root / places.FAITHFULNESS / "verdict.json", json.dumps({"says": "Is the map true? Yes."}))

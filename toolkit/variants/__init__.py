@@ -15,7 +15,7 @@ from toolkit import maps, voc
 from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import digest, link, png, read_image, seed_of, sha256, write
 from toolkit.params import Aug
-from toolkit.sources.masks import CUE, OBJECT, read_mask
+from toolkit.sources.masks import CUE, OBJECT, boxed, read_mask
 from toolkit.store import Files, Store, make_missing
 from toolkit.variants.croissant import describe
 from toolkit.variants.rules import RULES, Changed, Original, Rule
@@ -94,8 +94,8 @@ def _files(original: Original, changed: Changed) -> Files:
         files[".xml"] = changed.xml
     before, after = (len(voc.parse(xml, original.id).objects) for xml in (original.xml, changed.xml))
     about: dict[str, int] = {"pixels": int(changed.region.sum()), "objects_lost": before - after}
-    if original.mask is not None:
-        about |= {part: int((changed.region & (original.mask == value)).sum()) for part, value in PARTS.items()}
+    mask = boxed(voc.parse(original.xml, original.id)) if original.mask is None else original.mask
+    about |= {part: int((changed.region & (mask == value)).sum()) for part, value in PARTS.items()}
     return files | {".json": json.dumps(about).encode()}
 
 
@@ -115,6 +115,7 @@ def _about(source: Tree, settings: dict[str, object], records: dict[str, Path]) 
     """What was made of what: source, the rule's settings, counts, and where the changed pixels lay."""
     each = {image_id: json.loads(record.read_text()) for image_id, record in sorted(records.items())}
     changed = [image_id for image_id, record in sorted(records.items()) if record.with_suffix(".png").exists()]
+    planted = (source.root / "Masks").exists()
     return {
         "source": _said(source)["hash"],
         "parameters": settings,
@@ -122,8 +123,8 @@ def _about(source: Tree, settings: dict[str, object], records: dict[str, Path]) 
         "changed": len(changed),
         "pixels": _sum(each, "pixels"),
         "objects_lost": _sum(each, "objects_lost"),
-        "where": {part: _sum(each, part) for part in PARTS} if (source.root / "Masks").exists() else None,
-        "cue_removed": _of_the_cue(source, each) if (source.root / "Masks").exists() else None,
+        "where": {part: _sum(each, part) for part in PARTS if planted or part != "cue"},
+        "cue_removed": _of_the_cue(source, each) if planted else None,
         "content": digest([(image_id, *_hashes(record)) for image_id, record in sorted(records.items())]),
         "changed_ids": changed,
     }

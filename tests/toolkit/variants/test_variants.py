@@ -1,6 +1,7 @@
 """Variants: complete VOC trees in which only what the rule says has changed."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -97,7 +98,7 @@ def test_what_works_on_the_cue_needs_a_source_that_knows_it(
     sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params, workplace: Path, name: str
 ) -> None:
     variants.build("none", "none", sample, saliency, selection, settings.aug, workplace / "plain")
-    with pytest.raises(BadInput, match=f"`{name}` needs to know the cue's pixels"):
+    with pytest.raises(BadInput, match=f"`{name}` needs a cue, and none was planted"):
         variants.build("bound", name, Tree(workplace / "plain"), saliency, selection, settings.aug, workplace / "out")
 
 
@@ -148,6 +149,26 @@ def test_a_variant_says_what_it_is(make: Make, sample: Tree) -> None:
     assert about["parameters"] == {"erase_percent": 2.5}
     assert about["changed"] == len(about["changed_ids"]) == 4
     assert sum(about["where"].values()) == about["pixels"]
+
+
+def test_of_photographs_boxes_say_what_was_changed(
+    sample: Tree, saliency: Path, selection: pd.DataFrame, settings: Params, workplace: Path
+) -> None:
+    plain = Tree(shutil.copytree(sample.root, workplace / "plain"))
+    shutil.rmtree(plain.root / "Masks")
+    about = variants.build("erasing", "erasing", plain, saliency, selection, settings.aug, workplace / "erasing")
+    erased = Tree(workplace / "erasing")
+    inside = total = 0
+    for image_id in about["changed_ids"]:  # type: ignore[union-attr]
+        changed = (read_image(plain.image(image_id)) != read_image(erased.image(image_id))).any(axis=2)
+        boxes = np.zeros(changed.shape, bool)
+        for known in voc.read(plain.annotation(image_id)).objects:
+            x0, y0, x1, y1 = (int(side) for side in known.box)
+            boxes[y0:y1, x0:x1] = True
+        inside, total = inside + int((changed & boxes).sum()), total + int(changed.sum())
+    where = about["where"]
+    assert where.keys() == {"object", "background"}  # type: ignore[union-attr]
+    assert where["object"] / about["pixels"] == pytest.approx(inside / total, abs=0.02)  # type: ignore[index,operator]
 
 
 def removed(variant: Tree) -> dict[str, float]:
