@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.average_precision import Detection, Truth, box_iou, evaluate, rankings, voc_matching, voc_precision
+from training.average_precision import (
+    Detection,
+    Truth,
+    box_iou,
+    coco_map,
+    evaluate,
+    rankings,
+    voc_matching,
+    voc_precision,
+)
 from training.detections import Detections
 
 CLASSES = ("cat", "dog", "sofa")
@@ -222,3 +231,24 @@ def test_the_order_of_images_does_not_matter(seed: int, images: int) -> None:
     order = np.random.default_rng(seed).permutation(images)
     shuffled = score([truths[i] for i in order], [detections[i] for i in order])
     assert values(shuffled) == pytest.approx(values(score(truths, detections)), nan_ok=True)
+
+
+def test_a_class_of_few_objects_is_in_no_mean_and_has_an_ap_of_its_own() -> None:
+    truths, detections = scenes(3, images=30)
+    truths = [replace(t, difficult=np.zeros_like(t.difficult)) for t in truths]  # the protocols count the same then
+    counts = [sum(int((t.classes == number).sum()) for t in truths) for number in range(len(CLASSES))]
+    few = int(np.argmin(counts))
+    least = sorted(counts)[1]
+    assert counts[few] < least
+    others = [number for number in range(len(CLASSES)) if number != few]
+    whole = evaluate(truths, detections, CLASSES, 20, seed=0)
+    found_of = evaluate(truths, detections, CLASSES, 20, seed=0, least=least)
+    assert found_of.per_class == whole.per_class
+    assert found_of.map50_voc.value == pytest.approx(np.mean([whole.per_class[CLASSES[n]] for n in others]))
+    assert coco_map(truths, detections, others) == (found_of.map50.value, found_of.map.value)
+    assert found_of.map50.value != whole.map50.value
+
+
+def test_where_no_class_has_enough_objects_there_is_no_mean() -> None:
+    truths, detections = scenes(3, images=30)
+    assert all(np.isnan(value) for value in values(evaluate(truths, detections, CLASSES, 20, seed=0, least=1000)))
