@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
+import pytest
+import yaml
 
 from tests.conftest import part_of
 from tests.pipeline.conftest import Repository, new_repository
@@ -66,3 +68,40 @@ def test_real_photographs_go_all_the_way(real: Path, tmp_path: Path) -> None:
     known = [o for i in photographs.ids("test") for o in voc.read(photographs.annotation(i)).objects]
     assert objects.to_dict() == Counter(o.name for o in known if not o.difficult)
     assert (datasets / "fiftyone" / "samples.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("preset", "arms"), [("poet", ["erasing", "erasing_gaze"]), ("poet-planted", ["oracle", "counterfactual"])]
+)
+def test_photographs_whose_gaze_is_known_go_all_the_way(
+    real: Path, tmp_path: Path, preset: str, arms: list[str]
+) -> None:
+    whole, recording = Tree(real / "poet" / "voc"), real / "poet" / "etData"
+    splits = {"train": whole.ids("train")[:18], "test": whole.ids("test")[:6]}
+    photographs = part_of(whole, tmp_path / "photographs", splits)
+    repository: Repository = new_repository(tmp_path / "repository", {})
+    repository.run(f"salvoc preset {preset} --path {photographs.root} --human {recording}")
+    known = yaml.safe_load((repository.root / "params.yaml").read_text())["arms"]
+    chosen = {arm: known[arm] for arm in ("base", "none", *arms)}
+    repository.set(PHOTOGRAPHS | {"arms": chosen, "score.objects": 1, "faithfulness.images": 2, "detector.size": 128})
+    repository.commit(preset)
+    repository.run("dvc repro")
+
+    datasets, reports = repository.root / "datasets", repository.root / "reports"
+    source = Tree(datasets / "source")
+    assert sorted(source.ids("train") + source.ids("base")) == sorted(splits["train"])
+    assert sorted(source.ids("test")) == sorted(splits["test"])
+    for image_id in splits["test"]:  # people's own gaze, in the photograph's own proportions
+        height, width = read_image(source.image(image_id)).shape[:2]
+        seen = maps.load(datasets / "attention" / "human" / f"{image_id}.png")
+        assert seen.shape[0] / seen.shape[1] == pytest.approx(height / width, rel=0.02)
+        assert (datasets / "attention" / "fixations" / f"{image_id}.csv").exists()
+    selection = pd.read_parquet(datasets / "selection.parquet").set_index("arm")["truth"]
+    for arm in arms:
+        metrics = json.loads((reports / "metrics" / f"{arm}.json").read_text())
+        assert {"map50", "map", "mae", "iou"} <= set(metrics)
+        assert ("reliance" in metrics) == (preset == "poet-planted")
+        assert set(selection[[arm]]) == {"gaze" if arm.endswith("_gaze") else "human"}
+    results = (reports / "study" / "results.md").read_text()
+    assert ("There is none here" in results) == (preset == "poet")
+    assert "IoU human" in results
