@@ -78,7 +78,7 @@ def sweep(
     grid: Annotated[
         list[str], typer.Argument(help="NAME=VALUE,VALUE,... of params.yaml, one or more.", metavar="GRID")
     ],
-    arms: Annotated[str, typer.Option(help="Rows of `arms`, with commas; all of them by default.")] = "",
+    arms: Annotated[str | None, typer.Option(help="Rows of `arms`, with commas; all of them by default.")] = None,
     out: Annotated[Path, typer.Option(help="The folder for sweep.md, sweep.csv and sweep.png.")] = places.SWEEP,
 ) -> None:
     """Run every combination of some params as a DVC experiment -> reports/sweep: one table, one plot.
@@ -92,10 +92,10 @@ def sweep(
     from training.sweep import build
 
     params = settings()
-    named = [name.strip() for name in arms.split(",") if name.strip()]
+    named = list(params.arms) if arms is None else [name.strip() for name in arms.split(",")]
     for name in named:
         known(name, params.arms)
-    typer.echo(build(params, grid, named or list(params.arms), out))
+    typer.echo(build(params, grid, named, out))
     typer.echo(f"\n{out / 'sweep.png'} shows it; sweep.csv has every score")
 
 

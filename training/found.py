@@ -68,14 +68,19 @@ def verdict(gaps: Gaps, controls: Sequence[str], stood: float) -> str:
 
 
 def moved(gaps: Gaps, arms: Sequence[str], metrics: Sequence[str]) -> str:
-    """Which of the arms moved which of the metrics away from `none`, and that the others did not."""
+    """Which of the arms moved which of the metrics away from `none`, and that the others did not; which were freed."""
     parts = []
     for arm in arms:
         shown = [name for name in metrics if (arm, name) in gaps and shows(gaps[arm, name])]
         each = ", ".join(f"{headings()[name].title} {_cell(gaps[arm, name], name)}" for name in shown)
         parts.append(f"`{arm}` {'moved ' + each if shown else 'moved nothing that shows'}")
     asked = ", ".join(headings()[name].title for name in metrics)
-    return f"What did the others move away from `{REFERENCE}`, of {asked}? " + "; ".join(parts) + "."
+    says = f"What did the others move away from `{REFERENCE}`, of {asked}? " + "; ".join(parts) + "."
+    if not (reliance := [name for name in RELIANCE if name in metrics]):
+        return says
+    rows = {arm: [gaps[arm, name] for name in reliance if (arm, name) in gaps] for arm in arms}
+    freed = [f"`{arm}`" for arm, known in rows.items() if any(shows(gap) and gap["value"] < 0 for gap in known)]
+    return f"{says} {' and '.join(freed) or 'None of them'} came to rely less on the cue."
 
 
 def shows(gap: Mapping[Hashable, Any]) -> bool:

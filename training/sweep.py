@@ -38,10 +38,14 @@ def grid(asked: Sequence[str]) -> list[Combination]:
     lists: dict[str, list[Any]] = {}
     for text in asked:
         name, _, listed = text.partition("=")
+        if name in lists:
+            raise BadInput(Problem(text, f"names {name} again", "write all its values behind one =, with commas"))
         try:
             lists[name] = yaml.safe_load(f"[{listed}]")
-        except yaml.YAMLError as error:
-            raise BadInput(Problem(text, f"is no list of values ({error})", f"write it as in {EXAMPLE}")) from None
+        except yaml.MarkedYAMLError as error:
+            raise BadInput(
+                Problem(text, f"is no list of values ({error.problem})", f"write it as in {EXAMPLE}")
+            ) from None
         if not lists[name]:
             raise BadInput(Problem(text, "has no values", f"write it as in {EXAMPLE}"))
     return [dict(zip(lists, chosen, strict=True)) for chosen in product(*lists.values())]

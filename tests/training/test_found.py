@@ -106,13 +106,13 @@ def test_each_other_arm_is_told_with_what_it_moved() -> None:
     _, others = said(gap("erasing", RELIES, -0.1, 0.05), gap("erasing", PRECISION, 0.02, 0.01))
     assert others == (
         "What did the others move away from `none`, of mAP@0.5, cue reliance? `erasing` moved mAP@0.5 +0.020 "
-        "[+0.010, +0.030], cue reliance -0.100 [-0.150, -0.050]."
+        "[+0.010, +0.030], cue reliance -0.100 [-0.150, -0.050]. `erasing` came to rely less on the cue."
     )
 
 
 def test_an_arm_that_moved_nothing_is_told_too() -> None:
     _, others = said(gap("erasing", RELIES, -0.1, 0.2))
-    assert others.endswith("`erasing` moved nothing that shows.")
+    assert others.endswith("`erasing` moved nothing that shows. None of them came to rely less on the cue.")
 
 
 def test_one_seed_is_warned_of() -> None:
@@ -125,8 +125,12 @@ def test_one_seed_is_warned_of() -> None:
 
 def test_agreement_is_with_people_where_they_are_known_and_else_with_the_gaze_predictor() -> None:
     gaze, human = (gap("erasing", f"{truth}.iou", 0.1, 0.05) for truth in ("gaze", "human"))
-    assert said(gaze)[1].endswith("`erasing` moved IoU gaze +0.100 [+0.050, +0.150].")
-    assert said(gaze, human)[1].endswith("`erasing` moved IoU human +0.100 [+0.050, +0.150].")
+    assert said(gaze)[1].endswith(
+        "`erasing` moved IoU gaze +0.100 [+0.050, +0.150]. None of them came to rely less on the cue."
+    )
+    assert said(gaze, human)[1].endswith(
+        "`erasing` moved IoU human +0.100 [+0.050, +0.150]. None of them came to rely less on the cue."
+    )
 
 
 @pytest.mark.parametrize(("p", "half", "expected"), [(0.04, 0.2, True), (0.06, 0.05, False), (0.05, 0.05, False)])

@@ -49,6 +49,11 @@ def test_what_is_no_list_of_values_is_refused_with_an_example(text: str) -> None
         grid([text])
 
 
+def test_a_param_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"aug\.threshold again"):
+        grid(["aug.threshold=0.1", "aug.threshold=0.2"])
+
+
 def test_a_combination_changes_its_own_params_alone(settings: Params) -> None:
     found = changed(settings, {"aug.threshold": 0.25, "arms.erasing.steps": 7})
     assert (found.aug.threshold, found.arms["erasing"].steps) == (0.25, 7)
