@@ -24,8 +24,8 @@ ORDER = [
         "toolkit/mongod",
         "toolkit/app",
     ],  # up to here the ground floor
-    ["toolkit/sources", "toolkit/pruning"],
     ["toolkit/attention", "toolkit/detectors"],
+    ["toolkit/sources", "toolkit/pruning"],  # a source may ask whose gaze is known
     ["toolkit/saliency", "toolkit/agreement"],
     ["toolkit/selection", "toolkit/faithfulness"],
     ["toolkit/variants", "toolkit/browse"],
