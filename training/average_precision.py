@@ -81,8 +81,8 @@ def evaluate(
         by_iou = _class_mean([coco_precision(ranking, drawn) for ranking in coco])
         samples.append([by_iou[0], by_iou.mean(axis=0), _class_mean([voc_precision(r, drawn) for r in voc])[0]])
     counted = [number for number, ranking in enumerate(coco) if ranking.objects.any()]
-    by_class = np.array([voc_precision(ranking, once) for ranking in voc])
-    values = (*coco_map(truths, found, counted), float(_class_mean(by_class)[0, 0]))
+    enough = np.array([ranking.objects.any() for ranking in voc])[:, None, None]
+    values = (*coco_map(truths, found, counted), float(_class_mean(np.where(enough, per_class, np.nan))[0, 0]))
     centred = [
         _centred(value, resampled) for value, resampled in zip(values, np.concatenate(samples, axis=1), strict=True)
     ]

@@ -88,7 +88,7 @@ def _own(params: Params) -> Tree:
 
 def _voc2012(params: Params) -> Tree:
     """The tree that somebody has unpacked, or else the downloaded one."""
-    own = Tree(Path(params.data.path).expanduser())
+    own = _own(params)
     return own if own.split("").parent.is_dir() else voc2012.fetch(repository() / DOWNLOADS)
 
 

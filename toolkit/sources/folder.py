@@ -95,7 +95,7 @@ def check(
     listed: dict[str, list[str]] = {}
     problems: list[Problem] = []
     for name, theirs in splits.items():
-        listed[name], faults = _listed(tree, theirs) if isinstance(theirs, str) else (list(theirs), [])
+        listed[name], faults = _listed(tree, theirs)
         problems += faults
 
     homes: dict[str, list[str]] = {}
@@ -126,8 +126,10 @@ def _where(tree: Tree, theirs: Split) -> Path:
     return tree.split(theirs) if isinstance(theirs, str) else tree.root
 
 
-def _listed(tree: Tree, split: str) -> tuple[list[str], list[Problem]]:
-    """The safe ids of a split, each once, and what is wrong with its file."""
+def _listed(tree: Tree, split: Split) -> tuple[list[str], list[Problem]]:
+    """The safe ids of a split, each once, and what is wrong with its file; ids that are given are taken as they are."""
+    if not isinstance(split, str):
+        return list(split), []
     path = tree.split(split)
     if path.is_file() and (fault := _outside(tree, path)):
         return [], [fault]

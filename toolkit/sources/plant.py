@@ -5,22 +5,20 @@ It is a shortcut that is known: whether a recipe frees a detector of it can be s
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from toolkit import voc
 from toolkit.errors import BadInput, Problem
-from toolkit.files import png, read_image, seed_of, write
+from toolkit.files import read_image, seed_of
 from toolkit.params import Plant
 from toolkit.sources import cue
 from toolkit.sources.masks import CUE, TEST_SPLITS, Condition, boxed
+from toolkit.sources.planted import named, write_image
 from toolkit.voc import Annotation, Object, Tree, write_ids
 
 OFTEN = 0.05  # of the images
-JPEG = {"quality": 95, "subsampling": 0}  # colours at full resolution: a tile's must not run into what is beside it
 
 
 def plant(tree: Tree, settings: Plant) -> dict[str, object]:
@@ -55,7 +53,7 @@ def plant(tree: Tree, settings: Plant) -> dict[str, object]:
                 _write(tree, image_id, image, mains[image_id], condition, settings, cues)
         write_ids(tree.split(split), ids)
     for split, condition in TEST_SPLITS.items():
-        write_ids(tree.split(split), [_named(image_id, condition) for image_id in splits["test"]])
+        write_ids(tree.split(split), [named(image_id, condition) for image_id in splits["test"]])
     without = [image_id for image_id in known if image_id not in mains]
     for image_id in without:
         for path in (tree.image(image_id), tree.annotation(image_id), tree.attention(image_id)):
@@ -92,12 +90,4 @@ def _write(
     where = cue.place(main.box, settings, rng, annotation.width, annotation.height)
     if told is not None:
         image, mask[where] = cue.drawn(image, where, told, rng, cues), CUE
-    name, jpeg = _named(image_id, condition), BytesIO()
-    Image.fromarray(image).save(jpeg, "JPEG", **JPEG)
-    write(tree.image(name), jpeg.getvalue())
-    write(tree.annotation(name), voc.render(annotation))
-    write(tree.mask(name), png(mask))
-
-
-def _named(image_id: str, condition: Condition) -> str:
-    return f"{image_id}_{condition}" if condition in ("matching", "random") else image_id
+    write_image(tree, named(image_id, condition), image, annotation, mask)

@@ -7,21 +7,18 @@ alike but for the cue: `test` without, `test_matching` with the main object's ow
 import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from toolkit import maps, voc
-from toolkit.files import png, seed_of, write
+from toolkit.files import seed_of, write
 from toolkit.params import Sample
 from toolkit.sources.masks import TEST_SPLITS, Condition
+from toolkit.sources.planted import named, write_image
 from toolkit.sources.scenes import attention, draw
 from toolkit.voc import Tree
-
-JPEG = {"quality": 95, "subsampling": 0}  # colours at full resolution: a tile's must not run into what is beside it
 
 
 def build(settings: Sample, out: Path) -> dict[str, object]:
@@ -30,7 +27,7 @@ def build(settings: Sample, out: Path) -> dict[str, object]:
     jobs: list[tuple[str, str, Condition]] = [(image_id, image_id, "correlated") for image_id in splits["train"]]
     for split, condition in TEST_SPLITS.items():
         scenes = [f"test_{n:05d}" for n in range(settings.test_scenes)]
-        splits[split] = [scene if condition == "none" else f"{scene}_{condition}" for scene in scenes]
+        splits[split] = [named(scene, condition) for scene in scenes]
         jobs += [(image_id, scene, condition) for image_id, scene in zip(splits[split], scenes, strict=True)]
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         work = pool.map(partial(_write_scene, settings, Tree(out)), jobs, chunksize=8)
@@ -45,9 +42,5 @@ def _write_scene(settings: Sample, tree: Tree, job: tuple[str, str, Condition]) 
     image_id, scene_id, condition = job
     seed = np.random.SeedSequence(seed_of(settings.seed, scene_id))
     scene = draw(image_id, seed, settings.size, settings.cue, condition)
-    jpeg = BytesIO()
-    Image.fromarray(scene.image).save(jpeg, "JPEG", **JPEG)
-    write(tree.image(image_id), jpeg.getvalue())
-    write(tree.annotation(image_id), voc.render(scene.annotation))
-    write(tree.mask(image_id), png(scene.mask))
+    write_image(tree, image_id, scene.image, scene.annotation, scene.mask)
     write(tree.attention(image_id), maps.encode(maps.normalise(attention(scene.mask))))

@@ -92,9 +92,10 @@ def _files(original: Original, changed: Changed) -> Files:
         files[".png"] = png(changed.image)
     if changed.xml != original.xml:
         files[".xml"] = changed.xml
-    before, after = (len(voc.parse(xml, original.id).objects) for xml in (original.xml, changed.xml))
-    about: dict[str, int] = {"pixels": int(changed.region.sum()), "objects_lost": before - after}
-    mask = boxed(voc.parse(original.xml, original.id)) if original.mask is None else original.mask
+    before, after = (voc.parse(xml, original.id) for xml in (original.xml, changed.xml))
+    lost = len(before.objects) - len(after.objects)
+    about: dict[str, int] = {"pixels": int(changed.region.sum()), "objects_lost": lost}
+    mask = boxed(before) if original.mask is None else original.mask
     about |= {part: int((changed.region & (mask == value)).sum()) for part, value in PARTS.items()}
     return files | {".json": json.dumps(about).encode()}
 
