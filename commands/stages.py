@@ -191,7 +191,7 @@ def report() -> None:
     from training.report import build
 
     params = settings()
-    needs(places.SOURCE, places.ATTENTION, places.SALIENCY, places.SELECTION)
+    needs(places.SOURCE, places.ATTENTION, places.SALIENCY, places.AGREEMENT, places.SELECTION)
     needs(*(places.SCORES / arm for arm in params.arms))
     with new_folder(places.STUDY) as out:
         build(params, out)

@@ -5,7 +5,7 @@ on the same grid. The table has no information gain, for a CAM is no probability
 and whatever makes a density of it would be judged as much as the CAM.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,14 +17,16 @@ from tqdm import tqdm
 
 from toolkit import maps
 from toolkit.attention.bottom_up import centre_bias
+from toolkit.attention.recordings.viewing import density
 from toolkit.errors import BadInput, Problem
 from toolkit.files import seed_of
-from toolkit.metrics import METRICS
+from toolkit.metrics import METRICS, Metric
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
 TRUTHS = {"human": "human attention", "gaze": "the gaze predictor"}  # what is known of where people look
 SIDE = 256
+COLUMNS = (["x", "y"], ["x", "y", "observer", "degree"])  # of a table of fixations
 NEGATIVES = 10_000  # other images' fixations that the shuffled AUC compares with, at most
 
 
@@ -34,6 +36,8 @@ class Fixations:
 
     sizes: Mapping[str, tuple[int, int]]  # height, width in pixels, of each image that has fixations
     shares: Mapping[str, np.ndarray]  # [N, 2] x, y in 0..1
+    observers: Mapping[str, np.ndarray]  # [N] int, whose each is, of each image where that is known
+    degrees: Mapping[str, float]  # of visual angle, in pixels of the image, of the same images
     pool: np.ndarray  # [M, 2] at most `NEGATIVES` of all of them, drawn evenly
     owners: np.ndarray  # [M] the image of each
 
@@ -46,19 +50,29 @@ def compare(heatmap: np.ndarray, truth: Mapping[str, np.ndarray]) -> dict[str, f
     """The scores of a map [H, W] by the metrics that need nothing but `truth`, and of their baselines.
 
     The truth is a `map`, or counts of `fixations` and of `others`, those of other images; [H, W]. Maps lie on the
-    16-bit grid. `centre_*`, `chance_*` and `constant_*` are `metrics.BASELINES`.
+    16-bit grid. `centre_*`, `chance_*` and `constant_*` are of `metrics.BASELINES`.
     """
-    scores: dict[str, dict[str, float]] = {prefix: {} for prefix in ("", "centre_", "chance_", "constant_")}
-    for name, metric in METRICS.items():
-        if truth.keys() >= set(metric.against):
-            seen, sought = metric.form(heatmap), [metric.form(truth[key]) for key in metric.against]
-            scores[""][name] = metric.score(seen, *sought)
-            scores["centre_"][name] = metric.score(_centre(metric.form, *heatmap.shape), *sought)
-            if metric.chance:
-                scores["chance_"][name] = metric.chance(seen, *sought)
-            if metric.constant:
-                scores["constant_"][name] = metric.score(metric.form(np.zeros(heatmap.shape)), *sought)
-    return {f"{prefix}{name}": score for prefix, found in scores.items() for name, score in found.items()}
+    empty = np.zeros(heatmap.shape)
+    found = scored(heatmap, truth) | _named("centre", scored(_centre(*heatmap.shape), truth))
+    for name, metric in _asked(truth).items():
+        if metric.chance:
+            found[f"chance_{name}"] = metric.chance(*_formed(metric, heatmap, truth))
+        if metric.constant:
+            found[f"constant_{name}"] = metric.score(*_formed(metric, empty, truth))
+    return found
+
+
+def scored(heatmap: np.ndarray, truth: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The scores of a map alone, as `compare` takes it."""
+    return {name: metric.score(*_formed(metric, heatmap, truth)) for name, metric in _asked(truth).items()}
+
+
+def _asked(truth: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    return {name: metric for name, metric in METRICS.items() if truth.keys() >= set(metric.against)}
+
+
+def _formed(metric: Metric, heatmap: np.ndarray, truth: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    return [metric.form(given) for given in (heatmap, *(truth[name] for name in metric.against))]
 
 
 def counts(shares: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -86,6 +100,30 @@ def against(
     return row
 
 
+def people(image_id: str, fixations: Fixations) -> dict[str, float]:
+    """How well one person foretells the others: a ceiling, as a detector cannot agree with people who do not.
+
+    Each person's fixations, blurred by one degree, are the map, all others' the truth; the mean over persons. One
+    person's map is noisier than that of many, so that one who looked like all of them could score higher. Empty where
+    fewer than two persons fixated the image, or whose a fixation is is not known.
+    """
+    whose = fixations.observers.get(image_id, np.zeros(0))
+    persons = np.unique(whose)
+    if len(persons) < 2:
+        return {}
+    height, width = grid(*fixations.sizes[image_id])
+    sigma = fixations.degrees[image_id] * max(height, width) / max(fixations.sizes[image_id])
+    others = counts(fixations.others(image_id), height, width)
+    scores = []
+    for person in persons:
+        own, rest = (
+            counts(fixations.shares[image_id][chosen], height, width) for chosen in (whose == person, whose != person)
+        )
+        truth = {"map": maps.normalise(density(rest, sigma)), "fixations": rest, "others": others}
+        scores.append(scored(maps.normalise(density(own, sigma)), truth))
+    return {name: float(np.mean([own[name] for own in scores])) for name in scores[0]}
+
+
 def grid(height: int, width: int) -> tuple[int, int]:
     """The size at which maps are compared: `SIDE` on the longer side, the truth's proportions."""
     factor = SIDE / max(height, width)
@@ -93,46 +131,63 @@ def grid(height: int, width: int) -> tuple[int, int]:
 
 
 def fixations_of(source: Tree, attention: Path) -> Fixations:
-    """Read `fixations/ID.csv` of the source's images: a header `x,y`, then pixels of the image, a fixation a line."""
-    sizes, shares, problems = {}, {}, []
+    """Read `fixations/ID.csv` of the source's images: a header `x,y`, then pixels of the image, a fixation a line.
+
+    Two more columns may say whose each is (`observer`, a number) and how many pixels are a `degree`.
+    """
+    sizes, tables, problems = {}, {}, []
     for image_id in source.all_ids():
         path = attention / "fixations" / f"{image_id}.csv"
         if path.exists():
             with Image.open(source.image(image_id)) as image:
                 width, height = image.size
             try:
-                sizes[image_id], shares[image_id] = (height, width), _points(path, width, height) / [width, height]
+                sizes[image_id], tables[image_id] = (height, width), _points(path, width, height)
             except ValueError as error:
                 mend = f"write `x,y`, then a fixation a line, inside the image's {width} x {height} pixels"
                 problems.append(Problem(str(path), str(error), mend))
     if problems:
         raise BadInput(problems)
+    shares = {i: table[["x", "y"]].to_numpy(np.float64) / sizes[i][::-1] for i, table in tables.items()}
+    known = {i: table for i, table in tables.items() if "observer" in table and len(table)}
     pool = np.concatenate([np.zeros((0, 2)), *shares.values()])
     owners = np.repeat(np.array(list(shares), object), [len(points) for points in shares.values()])
     random = np.random.default_rng(seed_of("shuffled AUC"))
     drawn = random.choice(len(pool), min(len(pool), NEGATIVES), replace=False)
-    return Fixations(sizes, shares, pool[drawn], owners[drawn])
+    return Fixations(
+        sizes, shares,
+        observers={i: table["observer"].to_numpy() for i, table in known.items()},
+        degrees={i: float(table["degree"].iloc[0]) for i, table in known.items()},
+        pool=pool[drawn], owners=owners[drawn],
+    )  # fmt: skip
 
 
-def _points(path: Path, width: int, height: int) -> np.ndarray:
-    """The table's numbers, [N, 2]; raises ValueError where they are no fixations in an image of this size."""
+def _points(path: Path, width: int, height: int) -> pd.DataFrame:
+    """The table; raises ValueError where it has no fixations in an image of this size."""
     table = pd.read_csv(path)
-    if list(table) != ["x", "y"]:
-        raise ValueError("has other columns than x, y")
-    points = table.to_numpy(np.float64)
-    if not ((points >= 0) & (points <= [width, height])).all():
+    if list(table) not in COLUMNS:
+        raise ValueError("has other columns than " + ", or ".join(map(", ".join, COLUMNS)))
+    if not np.isfinite(table.to_numpy(np.float64)).all():
+        raise ValueError("has a value that is no number")
+    if not ((table[["x", "y"]] >= 0) & (table[["x", "y"]] <= [width, height])).all(axis=None):
         raise ValueError("has a fixation that is not inside the image")
-    return points
+    if "degree" in table and not (table["degree"] > 0).all():
+        raise ValueError("has a degree of no pixels")
+    return table
 
 
 def build(source: Tree, saliency: Path, attention: Path) -> pd.DataFrame:
-    """The table of agreement: one row an image, sorted by id, with the split that it belongs to."""
+    """The table of agreement: one row an image, sorted by id, with the split that it belongs to.
+
+    `people_*` is what people score against one another (see `people`), whatever the detector.
+    """
     split_of = {image_id: split for split, ids in source.splits().items() for image_id in ids}
     ids = source.all_ids()
     fixations = fixations_of(source, attention)
 
     def row(image_id: str) -> dict[str, object]:
-        return {"id": image_id, **against(maps.load(saliency / f"{image_id}.png"), attention, image_id, fixations)}
+        own = against(maps.load(saliency / f"{image_id}.png"), attention, image_id, fixations)
+        return {"id": image_id, **own, **_named("people", people(image_id, fixations))}
 
     rows = mapped(lambda: row, ids)
     table = pd.DataFrame(tqdm(rows, desc="agreement", total=len(ids), unit="image", mininterval=1))
@@ -141,9 +196,9 @@ def build(source: Tree, saliency: Path, attention: Path) -> pd.DataFrame:
 
 
 @lru_cache(64)
-def _centre(form: Callable[[np.ndarray], np.ndarray], height: int, width: int) -> np.ndarray:
-    """The centre bias in a metric's form: the same for all images of a size."""
-    return form(maps.normalise(centre_bias(height, width)))
+def _centre(height: int, width: int) -> np.ndarray:
+    """The centre bias: the same for all images of a size."""
+    return maps.normalise(centre_bias(height, width))
 
 
 def _named(truth: str, scores: Mapping[str, float]) -> dict[str, float]:

@@ -247,3 +247,4 @@ BASELINES = {  # what a map has to beat
     "centre": "the centre bias in the map's place",
     "constant": "an empty map, which is a uniform density",
 }
+PEOPLE = "one person's fixations against all others', the mean over persons"  # a ceiling: see toolkit.agreement.people

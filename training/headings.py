@@ -11,6 +11,7 @@ GROUPS = {
     **{truth: f"Agreement of saliency with {name}" for truth, name in TRUTHS.items()},
     "cue": "Reliance on the cue",
 }
+VERDICTS = ("right class", "wrong class", "not found")  # what became of an image's main object
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from toolkit.attention import PREDICTORS
 from toolkit.faithfulness.verdict import PICTURES as TRUTH_PICTURES
 from toolkit.faithfulness.verdict import as_read
 from toolkit.files import write
-from toolkit.metrics import BASELINES
+from toolkit.metrics import BASELINES, PEOPLE
 from toolkit.params import Arm, Params
 from toolkit.selection import told
 from toolkit.variants.rules import RULES
@@ -25,6 +25,9 @@ from training.tables import (
     REFERENCE,
     at_a_glance,
     baseline_rows,
+    by_part,
+    by_threshold,
+    ceiling,
     differences,
     first_seed,
     in_group,
@@ -58,6 +61,8 @@ CUE = (
     "with the matching cue than with the random one. Saliency on cue is the share of the most salient 2.5 % of the "
     "pixels that lie on a random cue."
 )
+BY_PART = "The base detector's map and people, by what became of the main object and by its class"
+LOOKS = ("human.iou", "human.cc", "human.nss", "gaze.iou", "gaze.cc")
 CUE_REMOVED = {"all": "of all cues", "given": "of the cues in its images"}
 PICTURES = {
     "results.png": "Scores and their intervals",
@@ -102,19 +107,25 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     selection = pd.read_parquet(root / places.SELECTION)
     overlays(root, selection, [arm for arm in trained if params.arms[arm].variant != "none"], out)
     seeds = int(results["seeds"].max())
-    known = pd.read_csv(root / places.SCORES / next(iter(params.arms)) / "scores.csv")
+    agreement = pd.read_parquet(root / places.AGREEMENT)
+    people = ceiling(agreement)
+    known = pd.concat([pd.read_csv(root / places.SCORES / next(iter(params.arms)) / "scores.csv"), people])
     tested = truth(root)
     shown: dict[str, pd.DataFrame] = tested | tables(results, gaps, known, seeds)
     shown["What each variant changed"] = changes(root, trained)
+    shown["How many train images each threshold selects"] = by_threshold(agreement)
     if "base" in classes:
         shown["The base detector: AP@0.5 by class"] = precision(classes["base"])
+        whole = images["base"][images["base"]["split"] == "test"].reset_index()
+        looks = [name for name in LOOKS if name.replace(".", "_") in whole]
+        shown[BY_PART] = by_part(whole, looks, params.score.resamples, params.score.seed)
     asked = [arm for arm, row in params.arms.items() if RULES[row.variant].images == "selected"]
     verdict = json.loads((root / places.FAITHFULNESS / "verdict.json").read_text())["says"]
     first = found(results, gaps, {arm: params.arms[arm].variant for arm in trained})
     glanced = (
         {f"At a glance: `{REFERENCE}`, and how the others differ from it": at_a_glance(results, gaps)} if first else {}
     )
-    about = [verdict, *told(selection[selection["arm"].isin(asked)]), *notes(params, seeds)]
+    about = [verdict, *told(selection[selection["arm"].isin(asked)]), *notes(params, seeds, not people.empty)]
     blocks = [*first, *glanced.items(), *about, *shown.items()]
     text = markdown(blocks)
     write(out / "results.md", text)
@@ -145,19 +156,20 @@ def truth(root: Path) -> dict[str, pd.DataFrame]:
     return {"Is the map true? The object's score as pixels go": as_read(pd.read_csv(path))} if path.exists() else {}
 
 
-def notes(params: Params, seeds: int) -> list[str]:
-    """How to read the tables of arms with so many seeds each, a paragraph each."""
+def notes(params: Params, seeds: int, people: bool) -> list[str]:
+    """How to read the tables of arms with so many seeds each, a paragraph each; `people`: they are compared too."""
     arms = {
         arm: told_of(row) if params.train_of(arm).steps else "the detector before fine-tuning"
         for arm, row in params.arms.items()
     }
-    baselines = "; ".join(f"{name}: {about}" for name, about in BASELINES.items())
+    without = BASELINES | ({"people": PEOPLE} if people else {})
+    baselines = "; ".join(f"{name}: {about}" for name, about in without.items())
     predictor = params.attention.predictor
     return [
         "An arrow says which way a score is better. " + (SEVERAL_SEEDS.format(seeds=seeds) if seeds > 1 else ONE_SEED),
         DIFFERENCES,
         "Arms, by their train images. " + "; ".join(f"`{arm}`: {about}" for arm, about in arms.items()) + ".",
-        *([CUE] if params.data.source == "sample" else []),
+        *([CUE] if params.data.source == "sample" or params.data.plant else []),
         f"The last rows of agreement take no detector. {baselines}.",
         f"The gaze predictor is `{predictor}`: {PREDICTORS[predictor].about}.",
     ]

@@ -24,9 +24,10 @@ from toolkit.sources.masks import CUE, TEST_SPLITS, read_mask
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 from training import average_precision
-from training.average_precision import Detection, Truth
+from training.average_precision import VOC_IOU, Detection, Truth, box_iou
 from training.comparison import Score, interval, stored
-from training.detections import by_image
+from training.detections import Detections, by_image
+from training.headings import VERDICTS
 
 TOP = 0.025  # the share of pixels by which reliance on the cue is read off the map: as many as are erased
 
@@ -57,7 +58,8 @@ def build(
     """Score predictions: a handful of numbers into `metrics`, all else into `out`; without maps there is no agreement.
 
     `out` gets `scores.csv` (see `listed`), `resamples.parquet` (a row a seed and resample, a column a score, so that
-    arms can be compared in pairs), `images.parquet` (a row an image, split and seed) and `per_class.csv` (see
+    arms can be compared in pairs), `images.parquet` (a row an image, split and seed;
+    see `explained` and `judged`) and `per_class.csv` (see
     `by_class`). Returns the scores by name.
     """
     table = pd.read_parquet(predictions.detections)
@@ -74,6 +76,8 @@ def build(
                 truths[split], found, classes, resampling.resamples, resampling.seed, resampling.objects
             )
             images = explained(predictions.heatmaps / f"seed-{seed}", source, attention, split, fixations)
+            if split == "test":
+                images = pd.concat([images, judged(truths[split], found, classes)], axis=1)
             if objects is not None and split == "test_random":
                 images["cue_log_odds"] = surer(objects[objects["seed"] == seed], source.ids("test_matching"), ids)
             runs[split].append(Run(detection, images))
@@ -111,6 +115,26 @@ def explained(heatmaps: Path, source: Tree, attention: Path, split: str, fixatio
 
     rows = mapped(lambda: row, ids)
     return pd.DataFrame(tqdm(rows, desc=split, total=len(ids), unit="image", mininterval=1))
+
+
+def judged(truths: Sequence[Truth], found: Sequence[Detections], classes: Sequence[str]) -> pd.DataFrame:
+    """A row an image: its main object's class (`main`), and what the detector made of that object (`verdict`).
+
+    The main object is the largest that is not `difficult`; without one both are None. Of the detections that overlap it
+    by half the surest says its class; where there is none it was not found.
+    """
+    rows: list[tuple[str | None, str | None]] = []
+    for truth, own in zip(truths, found, strict=True):
+        if truth.difficult.all():
+            rows.append((None, None))
+            continue
+        width, height = (truth.boxes[:, 2:] - truth.boxes[:, :2]).T
+        main = int(np.where(truth.difficult, -1, width * height).argmax())
+        near = np.flatnonzero(box_iou(own.boxes, truth.boxes[[main]])[:, 0] >= VOC_IOU)
+        said = own.classes[near[own.scores[near].argmax()]] if near.size else None
+        verdict = VERDICTS[2] if said is None else VERDICTS[int(said != truth.classes[main])]
+        rows.append((classes[truth.classes[main]], verdict))
+    return pd.DataFrame(rows, columns=["main", "verdict"], dtype=object)
 
 
 def truth_of(source: Tree, image_id: str, classes: Sequence[str]) -> Truth:

@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from toolkit.bootstrap import permutation_test
-from toolkit.metrics import BASELINES
+from toolkit import bootstrap
+from toolkit.agreement import TRUTHS
+from toolkit.metrics import BASELINES, METRICS
 from training.comparison import Score, detectable, holm, interval, loaded, p_value
-from training.headings import glance, headings
+from training.headings import VERDICTS, glance, headings
 
 REFERENCE = "none"  # the arm that the others are compared with
 ROW = ("arm", "metric", "seeds", "value", "sd", "lo", "hi")
 PERMUTATIONS = 10_000
+FEWEST = 10  # images of a class, for a row of its own
+THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)  # of selection, told beside the study's 0.1
+WITHOUT_DETECTOR = [*BASELINES, "people"]  # the last rows of agreement
 
 
 def first_seed(path: Path) -> pd.DataFrame:
@@ -66,7 +70,7 @@ def _by_flips(arm: pd.DataFrame, reference: pd.DataFrame, column: str) -> float:
     if column not in arm or column not in reference:
         return float("nan")
     both = pd.concat([arm[column], reference[column]], axis=1, join="inner").to_numpy(np.float64)
-    return permutation_test(both[:, 0], both[:, 1], PERMUTATIONS, 0)
+    return bootstrap.permutation_test(both[:, 0], both[:, 1], PERMUTATIONS, 0)
 
 
 def in_group(group: str) -> list[str]:
@@ -110,9 +114,47 @@ def smallest(gaps: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(cells, index=["smallest to show"])
 
 
+def by_part(images: pd.DataFrame, metrics: Sequence[str], resamples: int, seed: int) -> pd.DataFrame:
+    """A row a part of the test images, how many it has, and the mean of each metric over them with its interval.
+
+    `images` has a row an image, as `training.score` makes them; a metric is `truth.name`. Classes with
+    fewer than `FEWEST` images have no row.
+    """
+    counted = images["main"].value_counts()
+    parts = {"all": images.notna()["id"]}
+    parts |= {verdict: images["verdict"] == verdict for verdict in VERDICTS}
+    parts |= {str(name): images["main"] == name for name, count in counted.items() if count >= FEWEST}
+    rows: dict[str, dict[str, object]] = {}
+    for part, chosen in parts.items():
+        rows[part] = {"images": int(chosen.sum())}
+        for metric in metrics:
+            known = bootstrap.mean(images.loc[chosen, metric.replace(".", "_")].to_numpy(np.float64), resamples, seed)
+            rows[part][metric] = "" if np.isnan(known.value) else f"{known.value:.3f} [{known.lo:.3f}, {known.hi:.3f}]"
+    return pd.DataFrame(rows).T
+
+
+def ceiling(agreement: pd.DataFrame) -> pd.DataFrame:
+    """What people score against one another on the test images, as rows of `known` in `baseline_rows`."""
+    test = agreement[agreement["split"] == "test"]
+    names = [name for name in METRICS if f"people_{name}" in test]
+    rows = [(f"human.{name}", "people", test[f"people_{name}"].mean()) for name in names]
+    return pd.DataFrame(rows, columns=["metric", "of", "value"])
+
+
+def by_threshold(agreement: pd.DataFrame) -> pd.DataFrame:
+    """A row a truth, a column a threshold: how many train images each would select."""
+    train = agreement[agreement["split"] == "train"]
+    rows = {truth: train[f"{truth}_iou"] for truth in TRUTHS if f"{truth}_iou" in train}
+    cells = {
+        f"against {truth}": {f"< {t:g}": f"{(iou < t).sum()} ({(iou < t).sum() / len(train):.0%})" for t in THRESHOLDS}
+        for truth, iou in rows.items()
+    }
+    return pd.DataFrame(cells).T
+
+
 def baseline_rows(known: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """What the baselines score on the test images, a row each, a column a metric; `known`: metric, of, value."""
-    rows = known[known["of"].isin(list(BASELINES)) & known["metric"].isin(metrics)].dropna(subset="value")
+    """What takes no detector on the test images, a row each, a column a metric; `known`: metric, of, value."""
+    rows = known[known["of"].isin(WITHOUT_DETECTOR) & known["metric"].isin(metrics)].dropna(subset="value")
     cells = rows.assign(cell=rows["value"].map("{:.3f}".format))
-    wanted = [name for name in BASELINES if name in set(rows["of"])]
+    wanted = [name for name in WITHOUT_DETECTOR if name in set(rows["of"])]
     return cells.pivot(index="of", columns="metric", values="cell").reindex(index=wanted, columns=list(metrics))

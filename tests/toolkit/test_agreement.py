@@ -1,5 +1,7 @@
 """The table of agreement: its scores are today's and stay so, and what it says of images with and without fixations."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +157,70 @@ def test_every_table_of_fixations_that_is_none_is_named(source: Tree, tmp_path: 
     with pytest.raises(BadInput) as caught:
         agreement.fixations_of(source, tmp_path)
     assert [Path(problem.file).stem for problem in caught.value.problems] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("row", ["1,1,,9", "1,1,0,", "1,1,0,0"])
+def test_a_table_that_names_persons_names_each_and_has_a_degree(source: Tree, tmp_path: Path, row: str) -> None:
+    write(tmp_path / "fixations" / "0.csv", f"x,y,observer,degree\n{row}\n")
+    with pytest.raises(BadInput):
+        agreement.fixations_of(source, tmp_path)
+
+
+# ---- people against people
+
+
+def persons(source: Tree, folder: Path, *fixations: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """What persons who fixated these points of image 0, 90 x 60 pixels, score against one another."""
+    rows = [f"{x},{y},{person},9" for person, points in enumerate(fixations) for x, y in points]
+    write(folder / "fixations" / "0.csv", "\n".join(["x,y,observer,degree", *rows]) + "\n")
+    write(folder / "fixations" / "1.csv", "x,y\n5,5\n80,50\n")
+    return agreement.people("0", agreement.fixations_of(source, folder))
+
+
+def test_persons_who_look_alike_agree_as_well_as_can_be(source: Tree, tmp_path: Path) -> None:
+    found = persons(source, tmp_path, [(20, 30)], [(20, 30)], [(20, 30)])
+    assert found.keys() == METRICS.keys()
+    best = {name: found[name] for name in ("mae", "iou", "cc", "sim", "kl", "sauc")}
+    assert best == pytest.approx({"mae": 0, "iou": 1, "cc": 1, "sim": 1, "kl": 0, "sauc": 1}, abs=1e-6)
+
+
+def test_persons_who_look_elsewhere_do_not_agree(source: Tree, tmp_path: Path) -> None:
+    found = persons(source, tmp_path, [(10, 10)], [(80, 50)])
+    assert found["iou"] == 0
+    assert max(found["cc"], found["nss"]) < 0
+    assert found["auc"] < 0.5
+
+
+def test_each_persons_map_is_blurred_by_a_degree_and_judged_by_all_others(source: Tree, tmp_path: Path) -> None:
+    first, second, third = [(30, 20), (32, 24)], [(60, 40)], [(33, 21)]
+    found = persons(source, tmp_path, first, second, third)
+    height, width = 171, 256  # of 60 x 90
+    y, x = np.mgrid[:height, :width] + 0.5
+    sums: defaultdict[str, float] = defaultdict(float)
+    for own, rest in ((first, second + third), (second, first + third), (third, first + second)):
+        drawn = [
+            maps.normalise(sum(
+                np.exp(-((np.floor(px * 256 / 90) + 0.5 - x) ** 2 + (np.floor(py * 171 / 60) + 0.5 - y) ** 2)
+                       / 2 / (9 * 256 / 90) ** 2)
+                for px, py in points
+            ))
+            for points in (own, rest)
+        ]  # fmt: skip
+        for name, value in independent(*drawn).items():
+            sums[name] += value / 3
+    assert {name: found[name] for name in sums} == pytest.approx(dict(sums), abs=0.002)  # the blur is cut at 4 sigma
+
+
+@pytest.mark.parametrize("fixations", [[], [[(10, 10), (20, 20)]], [[(10, 10)], []]])
+def test_of_one_person_nobody_else_can_be_foretold(
+    source: Tree, tmp_path: Path, fixations: Sequence[Sequence[tuple[float, float]]]
+) -> None:
+    assert persons(source, tmp_path, *fixations) == {}
+
+
+def test_where_it_is_not_known_whose_a_fixation_is_people_are_not_compared(source: Tree, tmp_path: Path) -> None:
+    known = agreement.fixations_of(source, looked_at(tmp_path, {"0": np.array([[40, 40], [20, 30]])}))
+    assert agreement.people("0", known) == {}
 
 
 @pytest.fixture

@@ -58,6 +58,9 @@ def study(root: Path, sample: Tree, seeds: int) -> None:
     chosen = {"id": ids, "truth": "human", "iou": iou, "selected": iou < 0.4, "threshold": 0.4}
     selection = pd.concat([pd.DataFrame(chosen).assign(arm=arm) for arm in ("base", "none", "erasing")])
     selection.to_parquet(root / places.SELECTION)
+    known = pd.DataFrame({"id": ids, "split": "train", "human_iou": iou})
+    test = pd.DataFrame({"id": ["0", "1"], "split": "test", "human_iou": 0.5, "people_iou": [0.6, 0.8]})
+    pd.concat([known, test]).to_parquet(root / places.AGREEMENT)
     for arm in ("none", "erasing"):
         changed(root, arm, 0, {})
     (root / places.VARIANTS / "erasing" / "JPEGImages").symlink_to(sample.root / "JPEGImages")
@@ -100,12 +103,16 @@ def test_a_report_says_what_its_numbers_cover(tmp_path: Path, sample: Tree, sett
         assert [words.index(part) for part in said] == sorted(words.index(part) for part in said)
         assert "smallest to show" in words
         assert "chance" in words
+        assert "people: one person's fixations" in words.replace("&#39;", "'")
         assert "nan" not in words
         assert ("± 0.010" in words) == (seeds == 3)  # each arm's standard deviation over its seeds
     by_class = text.partition("## The base detector: AP@0.5 by class")[2]
     assert [row.split() for row in re.findall(r"\| (\w+ +\| +[\d.]+ +\| +\d+) \|", by_class)] == [
         ["cat", "|", "0.500", "|", "7"], ["dog", "|", "0.123", "|", "12"],
     ]  # fmt: skip
+    assert re.search(r"\| people +\|.* 0\.700 ", text)
+    by_part = text.partition(f"## {report.BY_PART}")[2]
+    assert re.search(r"\| right class +\| +8 +\| 0\.500 \[0\.500, 0\.500\]", by_part)
     assert "+0.100" in text  # erasing is ahead of none, in every seed
     assert pd.read_csv(out / "results.csv")["arm"].unique().tolist() == ["base", "none", "erasing"]
     gaps = pd.read_csv(out / "differences.csv")

@@ -20,7 +20,8 @@ from toolkit.params import Params
 from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree, render
 from training.average_precision import Detection, Truth
 from training.comparison import Score, interval
-from training.score import Predictions, Run, build, by_class, headline, listed, scored, surer, truth_of
+from training.detections import Detections
+from training.score import Predictions, Run, build, by_class, headline, judged, listed, scored, surer, truth_of
 
 
 def run(map50: float, moved: Sequence[float], **columns: Sequence[float]) -> Run:
@@ -49,6 +50,7 @@ RUNS = {
         run(0.2, [0.0, 0.1], cue_looked_at=[0.4, 0.0], cue_log_odds=[2.0, 4.0]),
     ],
 }
+NOTHING = Detections(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))
 
 
 @pytest.fixture
@@ -252,3 +254,20 @@ def test_scoring_imports_no_torch() -> None:
     code = "import sys, training.score; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_the_surest_detection_that_overlaps_the_largest_object_says_what_became_of_it() -> None:
+    boxes = np.array([[0, 0, 10, 10], [20, 20, 60, 60], [0, 0, 99, 99]], np.float64)
+    truth = Truth(boxes, np.array([0, 1, 0]), np.array([False, False, True]), 100, 100)  # the largest is difficult
+    there, elsewhere = [20.0, 20, 60, 50], [0.0, 0, 30, 30]
+
+    def verdict(*found: tuple[list[float], int, float]) -> list[str | None]:
+        own = Detections(*(np.array(column) for column in zip(*found, strict=True))) if found else NOTHING
+        return judged([truth], [own], ["cat", "dog"]).loc[0].tolist()
+
+    assert verdict((there, 1, 0.4), (there, 0, 0.3)) == ["dog", "right class"]
+    assert verdict((there, 1, 0.4), (there, 0, 0.5)) == ["dog", "wrong class"]
+    assert verdict((elsewhere, 1, 0.9)) == ["dog", "not found"]
+    assert verdict() == ["dog", "not found"]
+    nobody = Truth(boxes[:0], np.zeros(0, np.int64), np.zeros(0, bool), 100, 100)
+    assert judged([nobody], [NOTHING], ["cat", "dog"]).loc[0].tolist() == [None, None]

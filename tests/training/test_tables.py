@@ -190,3 +190,44 @@ def test_a_glance_has_none_as_it_is_and_of_the_others_their_differences() -> Non
     glance = tables.at_a_glance(tables.values(scores), tables.differences(scores, images))
     assert (list(glance.index), list(glance.columns)) == (["none", "erasing", "smallest to show"], ["human.iou"])
     assert glance["human.iou"].tolist()[:2] == ["0.300 [0.205, 0.395]", "-0.200 [-0.200, -0.200] p=0.007"]
+
+
+def test_each_part_of_the_test_images_has_its_own_mean() -> None:
+    images = pd.DataFrame(
+        {
+            "id": [f"{n}" for n in range(22)],
+            "main": ["cat"] * 10 + ["dog"] * 11 + [None],
+            "verdict": ["right class"] * 10 + ["not found"] * 11 + [None],
+            "human_iou": [0.2] * 10 + [0.4] * 11 + [np.nan],
+        }
+    )
+    table = tables.by_part(images, ["human.iou"], 50, 1)
+    assert table["images"].to_dict() == {
+        "all": 22, "right class": 10, "wrong class": 0, "not found": 11, "dog": 11, "cat": 10,
+    }  # fmt: skip
+    assert table.loc["cat", "human.iou"] == table.loc["right class", "human.iou"] == "0.200 [0.200, 0.200]"
+    assert table.loc["all", "human.iou"].startswith("0.305 [0.2")
+    assert table.loc["wrong class", "human.iou"] == ""
+
+
+def test_a_class_of_few_images_has_no_part_of_its_own() -> None:
+    images = pd.DataFrame({"id": ["a"], "main": ["cat"], "verdict": ["not found"], "human_iou": [0.2]})
+    assert "cat" not in tables.by_part(images, ["human.iou"], 50, 1).index
+
+
+def test_each_threshold_selects_the_train_images_below_it() -> None:
+    agreement = pd.DataFrame({"split": ["train"] * 4 + ["test"], "human_iou": [0.01, 0.1, 0.29, np.nan, 0]})
+    table = tables.by_threshold(agreement)
+    assert table.index.tolist() == ["against human"]
+    assert table.loc["against human"].to_dict() == {
+        "< 0.02": "1 (25%)", "< 0.05": "1 (25%)", "< 0.1": "1 (25%)",
+        "< 0.15": "2 (50%)", "< 0.2": "2 (50%)", "< 0.3": "3 (75%)",
+    }  # fmt: skip
+
+
+def test_people_stand_below_the_baselines_where_they_are_known() -> None:
+    agreement = pd.DataFrame({"split": ["train", "test", "test"], "people_iou": [0, 0.4, 0.6]})
+    known = pd.DataFrame([("human.iou", "chance", 0.05)], columns=["metric", "of", "value"])
+    rows = tables.baseline_rows(pd.concat([known, tables.ceiling(agreement)]), ["human.iou"])
+    assert rows["human.iou"].to_dict() == {"chance": "0.050", "people": "0.500"}
+    assert tables.ceiling(agreement[["split"]]).empty

@@ -50,7 +50,8 @@ def build(source: Tree, name: str, human: Path, out: Path) -> None:
     """Write `gaze/ID.png` for every image, `human/ID.png` where people's attention is known.
 
     It is known from the folder `human` (see `human.attention_of`; `fixations/ID.csv` too where that is a recording), or
-    where that is empty from the source's own `Attention/`.
+    where that is empty from the source's own `Attention/`. A line of `fixations/ID.csv` is a fixation: `x` and `y` in
+    the image's pixels, whose it is (`observer`, from 0), and how many pixels are a `degree` of visual angle.
     """
     for folder in ("human", "gaze", "fixations"):
         (out / folder).mkdir(parents=True)
@@ -80,10 +81,11 @@ def is_empty(human: Path) -> bool:
 def _keep(seen: Human, image_id: str, out: Path) -> None:
     if seen.map is not None:
         write(out / "human" / f"{image_id}.png", maps.encode(seen.map))
-    if seen.fixations is not None:
-        tenths = np.floor(seen.fixations * 10) / 10  # rounding up could lift a point out of the image
-        lines = [f"{x:.1f},{y:.1f}" for x, y in tenths]
-        write(out / "fixations" / f"{image_id}.csv", "\n".join(["x,y", *lines]) + "\n")
+    if seen.viewing is not None:
+        points, degree = seen.viewing.fixations, f"{seen.viewing.degree:.4g}"
+        tenths = [np.floor(own * 10) / 10 for own in points]  # rounding up could lift a point out of the image
+        lines = [f"{x:.1f},{y:.1f},{observer},{degree}" for observer, own in enumerate(tenths) for x, y in own]
+        write(out / "fixations" / f"{image_id}.csv", "\n".join(["x,y,observer,degree", *lines]) + "\n")
 
 
 def _weights(name: str) -> object:

@@ -22,7 +22,7 @@ class Human(NamedTuple):
     """What is known of people's attention to one image."""
 
     map: np.ndarray | None  # [H, W], as toolkit.maps has it, of any size
-    fixations: np.ndarray | None  # [N, 2] float64 x, y in pixels of the image
+    viewing: Viewing | None  # what each observer fixated, where that was recorded
 
 
 def attention_of(path: Path, wanted: Sequence[str]) -> Callable[[str], Human]:
@@ -68,17 +68,16 @@ def marked(masks: Sequence[np.ndarray]) -> Human:
 
 
 def seen(viewing: Viewing) -> Human:
-    """The density of all observers' fixations, blurred by one degree, and the fixations, observer by observer.
+    """The density of all observers' fixations, blurred by one degree, and the viewing.
 
     Nothing is known where there are none.
     """
-    fixations = np.concatenate([np.zeros((0, 2)), *viewing.fixations])
-    if not len(fixations):
+    if not any(map(len, viewing.fixations)):
         return Human(None, None)
     factor = min(SIDE / max(viewing.size), 1)
     width, height = (max(round(side * factor), 1) for side in viewing.size)
     found = recordings.density(recordings.counts(viewing, height, width), viewing.degree * factor)
-    return Human(maps.normalise(found), fixations)
+    return Human(maps.normalise(found), viewing)
 
 
 def _masks(path: Path, wanted: frozenset[str]) -> dict[str, list[Path]]:

@@ -212,7 +212,8 @@ def test_a_recording_gives_densities_and_the_fixations_themselves(sample: Tree, 
     write(recording / "ALLFIXATIONMAPS" / f"{image_id}_fixPts.jpg", jpeg)
     attention.build(sample, "centre", recording, workplace / "out")
     found = np.loadtxt(workplace / "out" / "fixations" / f"{image_id}.csv", delimiter=",", skiprows=1)
-    assert sorted(map(tuple, found)) == [(30.5, 20.5), (31.5, 21.5), (80.5, 70.5)]
+    assert sorted(map(tuple, found[:, :2])) == [(30.5, 20.5), (31.5, 21.5), (80.5, 70.5)]
+    assert np.unique(found[:, 2:], axis=0).tolist() == [[0, 35]]  # nobody told whose each is; pixels in a degree
     density = maps.load(workplace / "out" / "human" / f"{image_id}.png")
     assert density[20:22, 30:32].min() > density[70, 80] > density[5, 90]
 

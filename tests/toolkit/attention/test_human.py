@@ -57,7 +57,7 @@ def problems(path: Path, wanted: list[str]) -> dict[str, str]:
 def test_an_image_marked_for_two_classes_has_their_mean(benchmark_tree: Path) -> None:
     known = attention_of(benchmark_tree, ["a", "b", "c", "d"])
     a = known("a")
-    assert a.fixations is None and a.map is not None
+    assert a.viewing is None and a.map is not None
     assert (a.map.shape, a.map.dtype) == ((40, 60), np.float32)
     assert a.map[:, 2:8].min() > 0.9 and a.map[:, 42:48].min() > 0.9
     assert a.map[:, 15:35].max() < 0.1
@@ -162,8 +162,8 @@ def test_a_recording_gives_fixations_and_a_map_that_peaks_among_them(tmp_path: P
     picture(tmp_path / "stimuli" / "b.jpg", 800, 600)
     known = attention_of(tmp_path, ["a", "b", "c"])
     a = known("a")
-    assert a.map is not None and a.fixations is not None
-    assert a.fixations.tolist() == [*look.tolist(), *(look + 1).tolist()]
+    assert a.map is not None and a.viewing is not None
+    assert [own.tolist() for own in a.viewing.fixations] == [look.tolist(), (look + 1).tolist()]
     assert (a.map.shape, a.map.dtype, a.map.max()) == ((192, 256), np.float32, 1)
     y, x = np.unravel_index(a.map.argmax(), a.map.shape)
     assert ((x + 0.5) * 800 / 256, (y + 0.5) * 600 / 192) == pytest.approx((602.5, 151.5), abs=3.2)
@@ -204,6 +204,6 @@ def test_real_recordings_give_every_image_a_map_and_its_fixations(real: Path, na
     known = attention_of(real / name, ids)
     for image_id in ids:
         found = known(image_id)
-        assert found.map is not None and found.fixations is not None
+        assert found.map is not None and found.viewing is not None
         assert 0 < found.map.mean() < 0.5  # people look at a part of an image
-        assert len(found.fixations) > 20
+        assert sum(map(len, found.viewing.fixations)) > 20
