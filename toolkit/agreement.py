@@ -142,7 +142,7 @@ def fixations_of(source: Tree, attention: Path) -> Fixations:
             with Image.open(source.image(image_id)) as image:
                 width, height = image.size
             try:
-                sizes[image_id], tables[image_id] = (height, width), _points(path, width, height)
+                sizes[image_id], tables[image_id] = (height, width), _table(path, width, height)
             except ValueError as error:
                 mend = f"write `x,y`, then a fixation a line, inside the image's {width} x {height} pixels"
                 problems.append(Problem(str(path), str(error), mend))
@@ -162,7 +162,7 @@ def fixations_of(source: Tree, attention: Path) -> Fixations:
     )  # fmt: skip
 
 
-def _points(path: Path, width: int, height: int) -> pd.DataFrame:
+def _table(path: Path, width: int, height: int) -> pd.DataFrame:
     """The table; raises ValueError where it has no fixations in an image of this size."""
     table = pd.read_csv(path)
     if list(table) not in COLUMNS:

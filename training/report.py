@@ -116,7 +116,7 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     shown["How many train images each threshold selects"] = by_threshold(agreement)
     if "base" in classes:
         shown["The base detector: AP@0.5 by class"] = precision(classes["base"])
-        whole = images["base"][images["base"]["split"] == "test"].reset_index()
+        whole = images["base"][images["base"]["split"] == "test"]
         looks = [name for name in LOOKS if name.replace(".", "_") in whole]
         shown[BY_PART] = by_part(whole, looks, params.score.resamples, params.score.seed)
     asked = [arm for arm, row in params.arms.items() if RULES[row.variant].images == "selected"]

@@ -58,9 +58,8 @@ def build(
     """Score predictions: a handful of numbers into `metrics`, all else into `out`; without maps there is no agreement.
 
     `out` gets `scores.csv` (see `listed`), `resamples.parquet` (a row a seed and resample, a column a score, so that
-    arms can be compared in pairs), `images.parquet` (a row an image, split and seed;
-    see `explained` and `judged`) and `per_class.csv` (see
-    `by_class`). Returns the scores by name.
+    arms can be compared in pairs), `images.parquet` (a row an image, split and seed; see `explained`
+    and `judged`) and `per_class.csv` (see `by_class`). Returns the scores by name.
     """
     table = pd.read_parquet(predictions.detections)
     objects = pd.read_parquet(predictions.objects) if predictions.objects else None
@@ -123,6 +122,7 @@ def judged(truths: Sequence[Truth], found: Sequence[Detections], classes: Sequen
     The main object is the largest that is not `difficult`; without one both are None. Of the detections that overlap it
     by half the surest says its class; where there is none it was not found.
     """
+    right, wrong, missed = VERDICTS
     rows: list[tuple[str | None, str | None]] = []
     for truth, own in zip(truths, found, strict=True):
         if truth.difficult.all():
@@ -131,8 +131,10 @@ def judged(truths: Sequence[Truth], found: Sequence[Detections], classes: Sequen
         width, height = (truth.boxes[:, 2:] - truth.boxes[:, :2]).T
         main = int(np.where(truth.difficult, -1, width * height).argmax())
         near = np.flatnonzero(box_iou(own.boxes, truth.boxes[[main]])[:, 0] >= VOC_IOU)
-        said = own.classes[near[own.scores[near].argmax()]] if near.size else None
-        verdict = VERDICTS[2] if said is None else VERDICTS[int(said != truth.classes[main])]
+        verdict = missed
+        if near.size:
+            said = own.classes[near[own.scores[near].argmax()]]
+            verdict = right if said == truth.classes[main] else wrong
         rows.append((classes[truth.classes[main]], verdict))
     return pd.DataFrame(rows, columns=["main", "verdict"], dtype=object)
 

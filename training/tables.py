@@ -117,11 +117,11 @@ def smallest(gaps: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 def by_part(images: pd.DataFrame, metrics: Sequence[str], resamples: int, seed: int) -> pd.DataFrame:
     """A row a part of the test images, how many it has, and the mean of each metric over them with its interval.
 
-    `images` has a row an image, as `training.score` makes them; a metric is `truth.name`. Classes with
-    fewer than `FEWEST` images have no row.
+    `images` has a row an image, as `training.score` makes them; a metric is `truth.name`. Classes with fewer than
+    `FEWEST` images have no row.
     """
     counted = images["main"].value_counts()
-    parts = {"all": images.notna()["id"]}
+    parts = {"all": pd.Series(True, images.index)}
     parts |= {verdict: images["verdict"] == verdict for verdict in VERDICTS}
     parts |= {str(name): images["main"] == name for name, count in counted.items() if count >= FEWEST}
     rows: dict[str, dict[str, object]] = {}
@@ -129,7 +129,8 @@ def by_part(images: pd.DataFrame, metrics: Sequence[str], resamples: int, seed: 
         rows[part] = {"images": int(chosen.sum())}
         for metric in metrics:
             known = bootstrap.mean(images.loc[chosen, metric.replace(".", "_")].to_numpy(np.float64), resamples, seed)
-            rows[part][metric] = "" if np.isnan(known.value) else f"{known.value:.3f} [{known.lo:.3f}, {known.hi:.3f}]"
+            whole = {"value": known.value, "lo": known.lo, "hi": known.hi, "seeds": 1}
+            rows[part][metric] = "" if np.isnan(known.value) else _cell(whole, "")
     return pd.DataFrame(rows).T
 
 
@@ -144,12 +145,12 @@ def ceiling(agreement: pd.DataFrame) -> pd.DataFrame:
 def by_threshold(agreement: pd.DataFrame) -> pd.DataFrame:
     """A row a truth, a column a threshold: how many train images each would select."""
     train = agreement[agreement["split"] == "train"]
-    rows = {truth: train[f"{truth}_iou"] for truth in TRUTHS if f"{truth}_iou" in train}
-    cells = {
-        f"against {truth}": {f"< {t:g}": f"{(iou < t).sum()} ({(iou < t).sum() / len(train):.0%})" for t in THRESHOLDS}
-        for truth, iou in rows.items()
-    }
-    return pd.DataFrame(cells).T
+    rows = {}
+    for truth in TRUTHS:
+        if f"{truth}_iou" in train:
+            below = {f"< {t:g}": train[f"{truth}_iou"] < t for t in THRESHOLDS}
+            rows[f"against {truth}"] = {name: f"{own.sum()} ({own.mean():.0%})" for name, own in below.items()}
+    return pd.DataFrame(rows).T
 
 
 def baseline_rows(known: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
