@@ -129,7 +129,7 @@ def by_part(images: pd.DataFrame, metrics: Sequence[str], resamples: int, seed: 
         rows[part] = {"images": int(chosen.sum())}
         for metric in metrics:
             known = bootstrap.mean(images.loc[chosen, metric.replace(".", "_")].to_numpy(np.float64), resamples, seed)
-            whole = {"value": known.value, "lo": known.lo, "hi": known.hi, "seeds": 1}
+            whole: dict[Hashable, float] = {"value": known.value, "lo": known.lo, "hi": known.hi, "seeds": 1}
             rows[part][metric] = "" if np.isnan(known.value) else _cell(whole, "")
     return pd.DataFrame(rows).T
 
