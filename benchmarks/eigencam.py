@@ -27,6 +27,7 @@ from benchmarks.timing import Device, report, rounded, seconds, use
 from toolkit import saliency, voc
 from toolkit.detectors.adapter import Adapter
 from toolkit.detectors.batches import through
+from toolkit.detectors.checkpoint import fill
 from toolkit.detectors.fasterrcnn_resnet50_fpn import FasterRCNNResNet50FPN
 from toolkit.errors import BadInput
 from toolkit.files import read_image
@@ -94,7 +95,8 @@ def detector() -> tuple[FasterRCNNResNet50FPN, str]:
     torch.manual_seed(0)
     adapter, weights = FasterRCNNResNet50FPN(len(VOC_CLASSES), 800), "COCO"
     try:
-        adapter.fill("coco", VOC_CLASSES)
+        assert adapter.coco
+        fill(adapter, *adapter.coco.load(), VOC_CLASSES)
     except BadInput:
         weights = "random"
     return adapter.eval().to(memory_format=torch.channels_last).to(device()), weights

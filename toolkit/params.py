@@ -21,6 +21,7 @@ def _distinct(items: list[Item]) -> list[Item]:
 
 
 Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_distinct)]
+Weights = Literal["checkpoint", "coco", "imagenet", "none"]
 Name = Annotated[str, Field(pattern=r"^\w+$")]  # part of paths and of stages' names
 
 
@@ -75,7 +76,7 @@ class Sample(Section):
 
 class Detector(Section):
     name: str
-    weights: Literal["checkpoint", "coco", "imagenet"]
+    weights: Weights
     checkpoint: str
     size: Annotated[int, Field(ge=64)]
     at_once: Count

@@ -22,9 +22,22 @@ VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+_OF_COCO = {  # VOC's names of COCO's categories, where they differ
+    "airplane": "aeroplane",
+    "motorcycle": "motorbike",
+    "dining table": "diningtable",
+    "potted plant": "pottedplant",
+    "couch": "sofa",
+    "tv": "tvmonitor",
+}
 MAX_DEPTH = 50  # of elements in elements; VOC's own lie five deep, and writers of XML call themselves at each level
 MAX_IDS = 100_000_000  # bytes of an ImageSets file: several million ids
 _SAFE_ID = re.compile(r"(?!\.)[\w.\- ]+")
+
+
+def voc_name(category: str) -> str:
+    """VOC's name of a category of COCO; its own where VOC has none."""
+    return _OF_COCO.get(category, category)
 
 
 @dataclass(frozen=True)

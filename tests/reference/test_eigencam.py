@@ -7,17 +7,18 @@ import pytest
 import torch
 from pytorch_grad_cam import EigenCAM
 from torch import Tensor
-from torchvision.models.detection import fasterrcnn_resnet50_fpn
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, fasterrcnn_resnet50_fpn
 
 from tests.toolkit.detectors.test_contract import installed
 from toolkit import detectors
 from toolkit.detectors.adapter import Adapter
 from toolkit.detectors.fasterrcnn_lite0 import FasterRCNNLite0
-from toolkit.detectors.fasterrcnn_resnet50_fpn import COCO
 from toolkit.errors import BadInput
 from toolkit.params import Detector, Saliency
 from toolkit.saliency import explain, require_layer
 from toolkit.saliency.eigencam import projection
+
+COCO = FasterRCNN_ResNet50_FPN_Weights.COCO_V1
 
 
 def library_grid(adapter: Adapter, image: Tensor, layer: str) -> np.ndarray:

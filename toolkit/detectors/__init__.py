@@ -8,14 +8,17 @@ from pathlib import Path
 import torch
 
 from toolkit.detectors.adapter import Adapter
-from toolkit.detectors.checkpoint import load_checkpoint, present
+from toolkit.detectors.checkpoint import description, fill, load_checkpoint, weights_file
 from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import digest, sha256
 from toolkit.params import Detector
 from toolkit.provenance import code
 from toolkit.tensors import device
 
-SHARED = {"adapter", "batches", "candidates", "checkpoint", "coco", "precision", "rcnn"}
+SHARED = {
+    "adapter", "batches", "candidates", "checkpoint", "grids", "precision", "published", "rcnn", "single_shot",
+    "torchvision_model",
+}  # fmt: skip
 FRESH_SEED = 0  # any would do, if it is one for all: arms that start from different heads cannot be compared
 
 
@@ -43,22 +46,32 @@ def load(settings: Detector, classes: Sequence[str]) -> Adapter:
     Weights that come from no file are the same each time: the global generator neither decides them nor is moved.
     """
     kind = find(settings.name)
-    known = ("checkpoint", *kind.published)
-    if settings.weights not in known:
-        fault = f"{settings.name} has no {settings.weights} weights"
-        raise BadInput(Problem("detector.weights", fault, f"use one of: {', '.join(known)}; or another detector"))
-    if settings.size < kind.smallest:
-        fault = f"{settings.name} cannot take {settings.size} pixels"
-        raise BadInput(Problem("detector.size", fault, f"use {kind.smallest} or more"))
+    _require(kind, settings)
+    own = [description(Path(settings.checkpoint), kind.described)] if kind.described else []
     with torch.random.fork_rng(devices=()):  # it is built on the CPU
         torch.default_generator.manual_seed(FRESH_SEED)
-        adapter = kind(len(classes), settings.size)
+        adapter = kind(len(classes), settings.size, *own)
     if settings.weights == "checkpoint":
         load_checkpoint(adapter, Path(settings.checkpoint), classes)
-    else:
-        adapter.fill(settings.weights, classes)
+    elif settings.weights == "coco" and kind.coco:
+        fill(adapter, *kind.coco.load(), classes)
     adapter.to(device()).to(memory_format=torch.channels_last)  # a quarter faster on CPUs, and what tensor cores want
     return adapter.eval()
+
+
+def _require(kind: type[Adapter], settings: Detector) -> None:
+    """Raise `BadInput` where params ask for what a detector does not have."""
+    name, size = settings.name, settings.size
+    known = ["checkpoint", *(["coco"] if kind.coco else []), "imagenet" if kind.imagenet else "none"]
+    problems = []
+    if settings.weights not in known:
+        mend = f"use one of: {', '.join(known)}; or another detector"
+        problems.append(Problem("detector.weights", f"{name} has no {settings.weights} weights", mend))
+    if size < kind.smallest or (kind.largest and size > kind.largest):
+        least = str(kind.smallest) if kind.smallest == kind.largest else f"{kind.smallest} or more"
+        problems.append(Problem("detector.size", f"{name} cannot take {size} pixels", f"use {least}"))
+    if problems:
+        raise BadInput(problems)
 
 
 def fingerprint(settings: Detector, classes: Sequence[str]) -> str:
@@ -66,5 +79,7 @@ def fingerprint(settings: Detector, classes: Sequence[str]) -> str:
 
     Its own module's code is in it, which no import of this package's names: detectors do not share their changes.
     """
-    file = sha256(present(Path(settings.checkpoint))) if settings.weights == "checkpoint" else settings.weights
-    return digest(settings.name, settings.size, file, list(classes), code(f"{__name__}.{settings.name}"))
+    kind, path = find(settings.name), Path(settings.checkpoint)
+    weights = sha256(weights_file(path)) if settings.weights == "checkpoint" else settings.weights
+    own = description(path, kind.described) if kind.described else ""
+    return digest(settings.name, own, settings.size, weights, list(classes), code(f"{__name__}.{settings.name}"))

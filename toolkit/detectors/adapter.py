@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.detectors.candidates import Candidates
+from toolkit.detectors.published import Published
 from toolkit.params import Solver
 
 Target = dict[str, Tensor]  # boxes [N, 4] in pixels, labels [N] from 1; where the data has them, masks [N, H, W]
@@ -41,11 +42,17 @@ class Adapter(nn.Module, ABC):
     joined: str = ""  # those that ODAM joins, with + between them; by default it explains `layer` alone
     stages: tuple[str, ...] = ()  # modules that `salvoc layers` ranks: the last of each of the network's parts
     licence: str  # of code and weights
-    published: tuple[str, ...] = ()  # weights that `fill` knows: "imagenet" (of the backbone), "coco"
-    smallest: int = 64  # params' `detector.size` may be this or more
+    imagenet: bool = False  # whether its backbone is built with ImageNet's weights
+    coco: Published | None = None  # weights of the whole, trained on COCO
+    smallest: int = 64  # params' `detector.size` may be this or more,
+    largest: int | None = None  # and this or less
+    usual: int  # its authors' own
     # Modules of `model` that hold convolutions and linear layers and nothing else, and may compute in bfloat16. The
     # last layers, which give scores and changes of boxes, are left out: they cost little.
     dense: tuple[str, ...] = ()
+    described: str = ""  # of a family: the file beside a user's weights that says which model they are of
+    description: str = ""  # what that file says; given to `__init__` after `size`
+    classes: tuple[str, ...] = ()  # that it names: those of weights which name none themselves
     model: nn.Module  # whose weights a checkpoint holds
 
     @abstractmethod
@@ -55,10 +62,6 @@ class Adapter(nn.Module, ABC):
         `classes` counts the objects' classes, background not among them; `size` is params' `detector.size`.
         """
         super().__init__()
-
-    def fill(self, weights: str, classes: Sequence[str]) -> None:
-        """Take on weights that are `published`; the heads keep the rows of the classes that these know."""
-        raise NotImplementedError(weights)
 
     @abstractmethod
     def with_classes(self, state: dict[str, Tensor], known: Sequence[str], classes: Sequence[str]) -> dict[str, Tensor]:

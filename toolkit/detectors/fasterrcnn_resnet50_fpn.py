@@ -1,15 +1,11 @@
 """torchvision's Faster R-CNN with a ResNet-50 feature pyramid: the study's detector, for real photographs."""
 
-from collections.abc import Sequence
-
 from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Weights
 from torchvision.models.detection._utils import overwrite_eps
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
-from toolkit.detectors.coco import download
+from toolkit.detectors.published import Torchvision
 from toolkit.detectors.rcnn import RCNN
-
-COCO = FasterRCNN_ResNet50_FPN_Weights.COCO_V1
 
 
 class FasterRCNNResNet50FPN(RCNN):
@@ -24,15 +20,12 @@ class FasterRCNNResNet50FPN(RCNN):
     joined = "+".join(f"backbone.fpn.layer_blocks.{number}" for number in range(4))
     stages = tuple(f"backbone.body.layer{number}" for number in range(1, 5))
     licence = "BSD-3-Clause; the weights are trained on COCO"
-    published = ("coco",)
+    coco = Torchvision(FasterRCNN_ResNet50_FPN_Weights.COCO_V1)
+    usual = 800
 
     def __init__(self, classes: int, size: int) -> None:
-        """`size`: images are scaled so that their shorter side has this many pixels (torchvision: 800)."""
+        """`size`: images are scaled so that their shorter side has this many pixels."""
         super().__init__(classes, size)
         backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, trainable_layers=3)
         overwrite_eps(backbone, 0.0)
         self.model = FasterRCNN(backbone, num_classes=classes + 1, min_size=size, max_size=round(size * 5 / 3))
-
-    def fill(self, weights: str, classes: Sequence[str]) -> None:
-        state, known = download(COCO)
-        self.model.load_state_dict(self.with_classes(state, known, classes))

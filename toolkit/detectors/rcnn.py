@@ -1,23 +1,22 @@
 """torchvision's R-CNNs with a feature pyramid (transform, backbone, rpn, roi_heads): all that their adapters share."""
 
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import partial
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import clip_boxes_to_image
 
-from toolkit.detectors.adapter import Adapter, Found, Look, Target
+from toolkit.detectors.adapter import Found
 from toolkit.detectors.candidates import Candidates, log_odds
+from toolkit.detectors.grids import nearest
+from toolkit.detectors.torchvision_model import Levels, TorchvisionModel
 
 
-class RCNN(Adapter):
+class RCNN(TorchvisionModel):
     """The evidence is the region proposal network's objectness; the candidates are its proposals."""
 
     model: GeneralizedRCNN
@@ -35,76 +34,34 @@ class RCNN(Adapter):
                 matched[key] = target.flatten(0, 1)
         return matched
 
-    def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
-        return self.model(images, targets)
-
-    @torch.inference_mode()
-    def layers(self) -> set[str]:
-        """The backbone's modules that give a grid when it runs."""
-        grids: set[str] = set()
-
-        def note(name: str, module: nn.Module, given: object, output: object) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4:
-                grids.add(name)
-
-        backbone = self.model.backbone
-        named = backbone.named_modules(prefix="backbone")
-        hooks = [module.register_forward_hook(partial(note, name)) for name, module in named]
-        backbone(next(backbone.parameters()).new_zeros(1, 3, 64, 64))
-        for hook in hooks:
-            hook.remove()
-        return grids
-
-    def detect(self, images: Sequence[Tensor]) -> list[Found]:
-        return self.model(list(images))
-
-    def look(self, images: Sequence[Tensor], layer: str, detections: bool = True, gradients: bool = False) -> Look:
-        """Without `detections`, the pyramid's finer levels are not made, and the box head is not run."""
-        if len({image.shape for image in images}) > 1:
-            raise ValueError("a batch must be of one image size")
-        with torch.inference_mode(not gradients):
-            return self._look(images, layer, detections)
-
-    def _look(self, images: Sequence[Tensor], layer: str, detections: bool) -> Look:
-        batch, _ = self.model.transform(list(images))
-        with self.outputs(layer) as kept:
-            pyramid = self.model.backbone(batch.tensors) if detections else self._level_of(kept, batch.tensors)
-        activations = kept[-1]
-        cells = activations.shape[-2:]
-        # The level that hangs on the explained layer has its size; the nearest one stands in for a layer between levels
-        level = min(pyramid.values(), key=lambda features: _apart(features, activations))
-        objectness = self.model.rpn.head([level])[0][0].amax(dim=1, keepdim=True)  # of a cell's anchors the largest
-        if objectness.shape[-2:] != cells:
-            objectness = F.interpolate(objectness, cells, mode="bilinear", align_corners=False)
-        padded, shown = batch.tensors.shape[-2:], batch.image_sizes[0]
-        covered = (0.0, 0.0, shown[0] / padded[0] * cells[0], shown[1] / padded[1] * cells[1])
-        found, candidates = self._detected(batch, pyramid, images[0].shape[-2:]) if detections else ([], [])
-        return Look(found, candidates, activations, objectness[:, 0], covered)
-
-    def _level_of(self, kept: list[Tensor], images: Tensor) -> dict[str, Tensor]:
-        """Of the pyramid [B, C, h, w] the level that is nearest in size to the activations that `kept` holds by then.
+    def levels(self, images: Tensor, kept: list[Tensor], detections: bool) -> Levels:
+        """Of the pyramid, without `detections`, only the level that is nearest in size to the explained layer.
 
         A feature pyramid is made from the coarsest level down, and its finest level costs as much as half of a ResNet:
         what is finer than the wanted one is left out.
         """
+        if detections:
+            return self.model.backbone(images)
         fpn, features = self.model.backbone.fpn, self.model.backbone.body(images)
         stages = list(features.values()) if isinstance(features, dict) else features
         if not kept:  # the layer is one of the pyramid's own
             return fpn(OrderedDict((str(number), stage) for number, stage in enumerate(stages)))
-        level = min(range(len(stages)), key=lambda number: _apart(stages[number], kept[-1]))
+        level = nearest(stages, kept[-1])
         merged = fpn.get_result_from_inner_blocks(stages[-1], -1)
         for number in range(len(stages) - 2, level - 1, -1):
             lateral = fpn.get_result_from_inner_blocks(stages[number], number)
             merged = lateral + F.interpolate(merged, size=lateral.shape[-2:], mode="nearest")
         return {str(level): fpn.get_result_from_layer_blocks(merged, level)}
 
-    def _detected(
-        self, batch: ImageList, pyramid: dict[str, Tensor], size: Sequence[int]
-    ) -> tuple[list[Found], list[Candidates]]:
-        """What `model` makes of a pyramid, and what its box head said of every proposal; boxes in images of `size`."""
+    def evidence(self, levels: Levels, activations: Tensor) -> Tensor:
+        # The level that hangs on the explained layer has its size; the nearest one stands in for a layer between levels
+        own = list(levels.values())
+        return self.model.rpn.head([own[nearest(own, activations)]])[0][0].amax(dim=1)  # of a cell's anchors
+
+    def detected(self, batch: ImageList, levels: Levels, size: Sequence[int]) -> tuple[list[Found], list[Candidates]]:
         heads, shapes = self.model.roi_heads, batch.image_sizes
-        proposals, _ = self.model.rpn(batch, pyramid)
-        logits, changes = heads.box_predictor(heads.box_head(heads.box_roi_pool(pyramid, proposals, shapes)))
+        proposals, _ = self.model.rpn(batch, levels)
+        logits, changes = heads.box_predictor(heads.box_head(heads.box_roi_pool(levels, proposals, shapes)))
         chosen = zip(*heads.postprocess_detections(logits, changes, proposals, shapes), strict=True)
         found = [{"boxes": boxes, "labels": labels, "scores": scores} for boxes, scores, labels in chosen]
         found = self.model.transform.postprocess(found, shapes, [size] * len(shapes))
@@ -116,8 +73,3 @@ class RCNN(Adapter):
             for decoded, shape in zip(considered, shapes, strict=True)
         ]
         return found, list(map(Candidates, boxes, sure))
-
-
-def _apart(grid: Tensor, other: Tensor) -> float:
-    """How far apart two grids' sizes are."""
-    return abs(math.log(grid.shape[-1] / other.shape[-1]))

@@ -116,12 +116,61 @@ def test_a_missing_checkpoint_is_refused_with_its_mend(tmp_path: Path) -> None:
         load_checkpoint(Heads(1), tmp_path / "none.safetensors", ("cat",))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\xff" * 64])
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64])
 def test_a_file_that_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "bad.safetensors"
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"bad\.safetensors: is not a safetensors checkpoint .* -- fetch or make"):
         load_checkpoint(Heads(1), path, ("cat",))
+
+
+def stored(content: object, path: Path) -> Path:
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize("within", [None, "model", "state_dict"])
+def test_what_torch_saved_is_read_as_weights_only(within: str | None, tmp_path: Path) -> None:
+    saved, model = numbered(2, start=10), numbered(2, start=50)
+    state = saved.model.state_dict()
+    load_checkpoint(model, stored({within: state, "epoch": 3} if within else state, tmp_path / "a.pth"), ())
+    assert torch.equal(model.before.weight, saved.before.weight)
+    assert rows_of(model.predictor.cls_score) == [10, 51, 52]  # it names no classes
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("ran"),)  # type: ignore[return-value]
+
+
+def test_a_pickle_that_would_run_code_is_refused_with_the_command_that_converts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = stored({"model": Malicious()}, tmp_path / "theirs.pt")
+    with pytest.raises(BadInput, match=r"theirs\.pt: is a pickle that would run code .* -- .*`salvoc convert"):
+        load_checkpoint(Heads(1), path, ("cat",))
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {}])
+def test_what_torch_saved_that_is_no_weights_is_refused(content: object, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"odd\.pth: is no checkpoint \(it holds no weights\)"):
+        load_checkpoint(Heads(1), stored(content, tmp_path / "odd.pth"), ("cat",))
+
+
+def test_a_pickle_cut_short_is_refused(tmp_path: Path) -> None:
+    path = stored(Heads(1).model.state_dict(), tmp_path / "short.pth")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(BadInput, match=r"short\.pth: is "):
+        load_checkpoint(Heads(1), path, ("cat",))
+
+
+def test_the_weights_of_a_folder_are_its_only_file_of_them(animals: Path) -> None:
+    load_checkpoint(numbered(3, start=50), animals.parent, ("cat", "dog", "cow"))
+    animals.with_name("b.safetensors").write_bytes(animals.read_bytes())
+    with pytest.raises(BadInput, match="holds 2 files of weights"):
+        load_checkpoint(numbered(3, start=50), animals.parent, ("cat", "dog", "cow"))
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def targets() -> list[Target]:
 
 def test_it_says_what_it_is(adapter: Adapter) -> None:
     assert adapter.licence
-    assert set(adapter.published) <= {"imagenet", "coco"}
+    assert adapter.smallest <= adapter.usual <= (adapter.largest or adapter.usual)
     assert adapter.layer in adapter.layers()
 
 
@@ -102,8 +102,9 @@ def test_every_detection_is_a_candidate_with_the_odds_of_its_score(adapter: Adap
             same = torch.isclose(candidates.boxes[:, label - 1], box, atol=1e-3).all(dim=1)
             odds = candidates.log_odds[same, label - 1]
             assert torch.isclose(odds.sigmoid(), score, atol=1e-5).any()
-            (best,) = best_log_odds(candidates, box[None], label[None] - 1)
-            assert best >= odds.max()
+            if (box[2:] > box[:2]).all():  # an untrained one finds some beside the image, which are cut to nothing
+                (best,) = best_log_odds(candidates, box[None], label[None] - 1)
+                assert best >= odds.max()
 
 
 def test_each_cell_of_the_explained_layer_has_its_evidence(adapter: Adapter, images: list[Tensor]) -> None:

@@ -27,14 +27,11 @@ from toolkit.detectors.candidates import Candidates, log_odds
 
 
 class Bright(Adapter):
-    layer, licence, published = "cells", "none", ("imagenet",)
+    layer, licence, imagenet, usual = "cells", "none", True, 64
 
     def __init__(self, classes, size):
         super().__init__(classes, size)
         self.model = nn.ModuleDict({"cells": nn.AvgPool2d(8), "classes": nn.Conv2d(3, classes + 1, 1)})
-
-    def fill(self, weights, classes):
-        pass
 
     def with_classes(self, state, known, classes):
         return state
@@ -49,7 +46,7 @@ class Bright(Adapter):
         return self.look(images, "cells").found
 
     @torch.inference_mode()
-    def look(self, images, layer, detections=True):
+    def look(self, images, layer, detections=True, gradients=False):
         with self.outputs(layer) as kept:
             logits = self.model["classes"](self.model["cells"](torch.stack(list(images))))
         boxes = torch.tensor([[0.0, 0.0, 8.0, 8.0]])
@@ -101,7 +98,7 @@ def test_an_unknown_detector_is_refused_with_those_there_are(settings: Params) -
         (
             "fasterrcnn_resnet50_fpn",
             "imagenet",
-            "fasterrcnn_resnet50_fpn has no imagenet weights -- use one of: checkpoint, coco",
+            "fasterrcnn_resnet50_fpn has no imagenet weights -- use one of: checkpoint, coco, none",
         ),
     ],
 )
