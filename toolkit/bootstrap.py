@@ -21,6 +21,10 @@ class Estimate:
     lo: float
     hi: float
 
+    def told(self, sign: str = "") -> str:
+        """`0.905 [0.860, 0.942]`; with the sign `+` as a difference."""
+        return f"{self.value:{sign}.3f} [{self.lo:{sign}.3f}, {self.hi:{sign}.3f}]"
+
 
 def blocks(images: int, resamples: int, seed: int, width: int = 0) -> Iterator[np.ndarray]:
     """How often each resample draws each image; [resamples, images] int64, each row sums to `images` (multinomial).

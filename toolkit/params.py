@@ -149,6 +149,33 @@ class Score(Section):
     seed: int
 
 
+class Compared(Section):
+    """A detector that is compared with people; what is left out is as its authors have it, or as `detector` says."""
+
+    name: str | None = None  # one of toolkit.detectors.names(); by default the row's own
+    weights: Weights = "coco"
+    checkpoint: str | None = None
+    size: Annotated[int, Field(ge=64)] | None = None
+
+
+class Images(Section):
+    """Images that detectors are compared with people on."""
+
+    path: str  # a folder of images, or of a VOC tree; or the name of one of toolkit.sources.gaze_sets
+    human: str | None = None  # people's attention to them, as attention.human
+    split: str = "test"  # of a VOC tree
+    published: Literal["mit1003", "voc2012"] | None = None  # whose figures in the study's tables they may stand beside
+
+
+class Study(Section):
+    detectors: Annotated[dict[Name, Compared], Field(min_length=1)]
+    datasets: Annotated[dict[Name, Images], Field(min_length=1)]
+    images: Count
+    methods: Distinct[Annotated[str, AfterValidator(str.lower)]]  # some of toolkit.saliency.methods()
+    tested: Count
+    tested_methods: Distinct[Annotated[str, AfterValidator(str.lower)]]
+
+
 class Params(Section):
     data: Data
     sample: Sample
@@ -161,6 +188,7 @@ class Params(Section):
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
     train: Train
     score: Score
+    study: Study
 
     def with_weights(self, checkpoint: Path) -> "Params":
         """The same, but for the detector's weights: those of a checkpoint."""

@@ -90,6 +90,32 @@ def intervals(results: pd.DataFrame, metrics: Mapping[str, str], path: Path) -> 
     _save(figure, path)
 
 
+def against_each_other(points: pd.DataFrame, truths: Mapping[str, str], path: Path) -> None:
+    """A panel a truth by its title: each detector's IoU over its MAE, with their intervals; better is up and left.
+
+    `points` has rows of the metrics `mae` and `iou`, with columns detector, truth, metric, value, lo, hi.
+    """
+    figure, axes = plt.subplots(1, len(truths), figsize=(4.2 * len(truths), 3.8), squeeze=False, layout="constrained")
+    for axis, (truth, title) in zip(axes[0], truths.items(), strict=True):
+        own = points[points["truth"] == truth]
+        for number, (detector, rows) in enumerate(own.groupby("detector", sort=False)):
+            (x, x_ends), (y, y_ends) = (_with_ends(rows[rows["metric"] == name]) for name in ("mae", "iou"))
+            axis.errorbar(
+                x, y, xerr=x_ends, yerr=y_ends, fmt="o", label=detector, capsize=2, lw=1, ms=4, color=f"C{number}"
+            )
+        axis.set(xlabel="MAE (less is better)", ylabel="IoU (more is better)")
+        axis.set_title(title, fontsize=9)
+        axis.grid(alpha=0.3)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7)
+    _save(figure, path)
+
+
+def _with_ends(rows: pd.DataFrame) -> tuple[float, np.ndarray]:
+    """The value of the only row, and how far its interval reaches on either side, [2, 1]."""
+    value, lo, hi = rows[["value", "lo", "hi"]].to_numpy(np.float64)[0]
+    return value, np.array([[max(value - lo, 0)], [max(hi - value, 0)]])
+
+
 def bars(per_class: pd.DataFrame, path: Path) -> None:
     """Average precision by class: a group of bars a class, a bar an arm."""
     figure, axis = plt.subplots(figsize=(12, 3.4), layout="constrained")

@@ -24,5 +24,7 @@ FAITHFULNESS = REPORTS / "faithfulness"  # whether the base detector's map is tr
 STUDY = REPORTS / "study"
 FIFTYONE = DATASETS / "fiftyone"
 
+COMPARED, DETECTORS = DATASETS / "study", REPORTS / "detectors"  # detectors compared with people: `salvoc study`
+
 SWEEP = REPORTS / "sweep"  # what `salvoc sweep` finds
 GAZE = REPORTS / "gaze"  # what `salvoc gaze evaluate` finds

@@ -15,7 +15,7 @@ from toolkit.detectors.adapter import Adapter, Found
 from toolkit.detectors.batches import through
 from toolkit.detectors.candidates import Candidates, best_log_odds
 from toolkit.files import link
-from toolkit.params import Params, Saliency
+from toolkit.params import Detector, Params, Saliency
 from toolkit.sources.masks import TEST_SPLITS
 from toolkit.store import Files, Store, make_missing
 from toolkit.voc import Annotation, Tree
@@ -34,13 +34,12 @@ def build(arm: str, weights: Path, source: Tree, params: Params, out: Path, heat
     known = {i: voc.read(source.annotation(i)) for ids in splits.values() for i in ids}
     found, objects = [], []
     for seed in params.train_of(arm).seeds:
-        paths = predicted(weights / f"seed-{seed}.safetensors", source, known, params, f"{arm}, seed {seed}")
+        detector = params.with_weights(weights / f"seed-{seed}.safetensors").detector
+        paths = predicted(detector, source, known, params.saliency, params.data.classes, f"{arm}, seed {seed}")
         for split, ids in splits.items():
             for image_id in ids:
                 link(paths[image_id].with_suffix(".png"), heatmaps / f"seed-{seed}" / f"{image_id}.png")
-                with np.load(paths[image_id]) as stored:
-                    detections = Detections(stored["boxes"], stored["classes"], stored["scores"])
-                    log_odds = stored["log_odds"]
+                detections, log_odds = unpacked(paths[image_id])
                 found.append(listed(image_id, detections, params.data.classes).assign(split=split, seed=seed))
                 labels = [o.name for o in known[image_id].objects]
                 objects.append(
@@ -51,18 +50,19 @@ def build(arm: str, weights: Path, source: Tree, params: Params, out: Path, heat
 
 
 def predicted(
-    weights: Path, source: Tree, known: Mapping[str, Annotation], params: Params, title: str
-) -> dict[str, Path]:
-    """The stored `.npz` of what one detector sees in each image, its map beside it as `.png`; made where missing."""
-    classes = params.data.classes
-    detector = params.with_weights(weights).detector
+    detector: Detector, source: Tree, known: Mapping[str, Annotation], explaining: Saliency, classes: Sequence[str],
+    title: str,
+) -> dict[str, Path]:  # fmt: skip
+    """The stored `.npz` of what a detector sees in each image, its map beside it as `.png`; made where missing."""
     asked = {image_id: annotation.objects for image_id, annotation in known.items()}
     store = Store("predictions", __name__)
-    paths = saliency.seen_at(store, source, asked, detector, params.saliency, classes, suffix=".npz")
+    paths = saliency.seen_at(store, source, asked, detector, explaining, classes, suffix=".npz")
 
     def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
-        look = partial(examine, settings=params.saliency)
-        looking = through(detectors.load(detector, classes), look, source, missing, list(known), detector.at_once)
+        look = partial(examine, settings=explaining)
+        adapter = detectors.load(detector, classes)
+        saliency.require_layer(adapter, explaining)
+        looking = through(adapter, look, source, missing, list(known), detector.at_once)
         for image_id, (found, candidates, heatmap) in looking:
             yield (
                 image_id,
@@ -99,3 +99,9 @@ def packed(found: Found, candidates: Candidates, known: Annotation, classes: Seq
         log_odds=best_log_odds(candidates, boxes, labels).cpu().numpy(),
     )
     return stored.getvalue()
+
+
+def unpacked(path: Path) -> tuple[Detections, np.ndarray]:
+    """What `packed` stored: the detections, and the log-odds of the objects [G]."""
+    with np.load(path) as stored:
+        return Detections(stored["boxes"], stored["classes"], stored["scores"]), stored["log_odds"]

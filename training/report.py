@@ -1,13 +1,10 @@
 """The study's tables and pictures: every arm beside the others, with intervals, baselines and paired differences."""
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment
-from markupsafe import Markup, escape
 
 from toolkit import pictures, places
 from toolkit.attention import PREDICTORS
@@ -21,6 +18,7 @@ from toolkit.variants.rules import RULES
 from toolkit.voc import Tree
 from training.found import found
 from training.headings import GROUPS, headings
+from training.pages import html, markdown
 from training.tables import (
     REFERENCE,
     at_a_glance,
@@ -71,21 +69,6 @@ PICTURES = {
     "per_class.png": "Average precision by class",
     "training.png": "Training loss by step",
 }
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>salvoc: results</title><style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 13px; white-space: nowrap }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left } img { max-width: 100% }
-</style></head><body><h1>Results</h1>
-{% for title, text in blocks %}
-{% if title %}<h2>{{ title }}</h2>{{ text }}{% else %}<p>{{ text }}</p>{% endif %}
-{% endfor %}
-{% for file, title in pictures.items() %}<h2>{{ title }}</h2><img src="{{ file }}" alt="{{ title }}">{% endfor %}
-</body></html>
-"""
-
-
-Block = str | tuple[str, pd.DataFrame]  # of a report: a paragraph, or a title and its table
 
 
 def build(params: Params, out: Path, root: Path = Path()) -> str:
@@ -220,32 +203,3 @@ def overlays(root: Path, selection: pd.DataFrame, arms: Sequence[str], out: Path
         rows = [pictures.variant_row(Tree(source), attention, saliency, trees, image_id) for image_id in chosen["id"]]
         labels = [f"{image_id}\nIoU {iou:.3f}" for image_id, iou in zip(chosen["id"], chosen["iou"], strict=True)]
         pictures.sheet(rows, out / f"agreement_{name}.png", labels)
-
-
-def markdown(blocks: Sequence[Block]) -> str:
-    """The blocks for a terminal or a README."""
-    titles = {name: str(heading) for name, heading in headings().items()}
-    parts = ["# Results"]
-    for block in blocks:
-        if isinstance(block, str):
-            parts.append(block)
-        else:
-            parts.append(f"## {block[0]}\n\n{block[1].rename(columns=titles).to_markdown(floatfmt='.3f')}")
-    return "\n\n".join(parts) + "\n"
-
-
-def html(blocks: Sequence[Block], pictured: Mapping[str, str]) -> str:
-    """The same with pictures, file and title each, as one page beside them."""
-    titles = {name: str(heading) for name, heading in headings().items()}
-    template = Environment(autoescape=True).from_string(PAGE)
-    coded = [
-        ("", _coded(block)) if isinstance(block, str)
-        else (_coded(block[0]), Markup(block[1].rename(columns=titles).to_html(border=0)))
-        for block in blocks
-    ]  # fmt: skip
-    return template.render(blocks=coded, pictures=pictured)
-
-
-def _coded(text: str) -> Markup:
-    """Text for a page, with code where Markdown has it."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

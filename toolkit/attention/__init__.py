@@ -46,17 +46,17 @@ def load(name: str) -> Predict:
     return predict
 
 
-def build(source: Tree, name: str, human: Path, out: Path) -> None:
+def build(source: Tree, name: str, human: Path | None, out: Path) -> None:
     """Write `gaze/ID.png` for every image, `human/ID.png` where people's attention is known.
 
     It is known from the folder `human` (see `human.attention_of`; `fixations/ID.csv` too where that is a recording), or
-    where that is empty from the source's own `Attention/`. A line of `fixations/ID.csv` is a fixation: `x` and `y` in
-    the image's pixels, whose it is (`observer`, from 0), and how many pixels are a `degree` of visual angle.
+    where that is empty or None from the source's own `Attention/`. A line of `fixations/ID.csv` is a fixation: `x` and
+    `y` in the image's pixels, whose it is (`observer`, from 0), and how many pixels are a `degree` of visual angle.
     """
     for folder in ("human", "gaze", "fixations"):
         (out / folder).mkdir(parents=True)
     store, ids, predict = Store("attention", __name__), source.all_ids(), load(name)
-    known = None if is_empty(human) else attention_of(human, ids)
+    known = None if human is None or is_empty(human) else attention_of(human, ids)
     made_of = name, _weights(name)
     paths = {image_id: store.path(made_of, sha256(source.image(image_id))) for image_id in ids}
 

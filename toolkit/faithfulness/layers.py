@@ -1,16 +1,14 @@
 """Which layer and method explain a detector best: `salvoc layers` ranks them by what hiding their pixels costs."""
 
 from collections.abc import Sequence
-from time import thread_time
 
-import numpy as np
 import pandas as pd
 
 from toolkit import saliency
 from toolkit.detectors.adapter import Adapter
-from toolkit.faithfulness.cases import Case, score
+from toolkit.faithfulness.cases import Case
 from toolkit.faithfulness.rivals import RIVALS
-from toolkit.faithfulness.trials import SPLIT, Measure, Trial, drawn, explained, probed, trials
+from toolkit.faithfulness.trials import SPLIT, Measure, Trial, costed, drawn, probed, trials
 from toolkit.faithfulness.verdict import as_read, by_image, side_by_side, summary
 from toolkit.params import Detector, Faithfulness, Saliency
 from toolkit.voc import Tree
@@ -49,14 +47,10 @@ def ranking(
             saliency.require_layer(adapter, way)
 
         def measure(one: Case) -> Trial:
-            orders, seconds = {}, {}
+            orders, passes = {}, {}
             for name, way in named.items():
-                orders[name], seconds[name] = _timed(adapter, one, way)
-            begin = thread_time()
-            score(adapter, [one.image], one.box[None], one.label[None])
-            plain = thread_time() - begin
+                orders[name], passes[name] = costed(adapter, one, way)
             orders |= {name: rival.heatmap(one) for name, rival in RIVALS.items()}
-            passes = {name: spent / plain for name, spent in seconds.items()}
             return probed(adapter, one, orders, settings, detector.at_once) | {"passes": passes}
 
         return measure
@@ -69,9 +63,3 @@ def ranking(
     table = summary(by_image(made, settings))
     order = side_by_side(table).sort_values("area").index
     return as_read(table).loc[order].assign(passes=[f"{passes[name]:.1f}" if name in passes else "" for name in order])
-
-
-def _timed(adapter: Adapter, one: Case, way: Saliency) -> tuple[np.ndarray, float]:
-    begin = thread_time()
-    heatmap = explained(adapter, one, way)
-    return heatmap, thread_time() - begin

@@ -8,7 +8,7 @@ from toolkit.detectors.adapter import Adapter
 from toolkit.faithfulness.cases import Case, inside
 from toolkit.faithfulness.randomised import DEPTHS, randomised
 from toolkit.faithfulness.rivals import MAP, RIVALS
-from toolkit.faithfulness.trials import Measure, Trial, explained, probed, trials
+from toolkit.faithfulness.trials import Measure, Trial, costed, explained, probed, trials
 from toolkit.files import sha256
 from toolkit.metrics import cc
 from toolkit.params import Detector, Faithfulness, Saliency
@@ -45,10 +45,10 @@ def _measured(
     """One image: what `probed` gives for the map and all that it is compared with, and what else tells of its truth.
 
     `inside` is the share of the map's sum in the box, `box` the box's share of the image; `kept` by depth the
-    correlation of the map with that of a detector that has forgotten.
+    correlation of the map with that of a detector that has forgotten; `passes` what the map costs (see `costed`).
     """
     size = one.image.shape[-2:]
-    heatmap = explained(adapter, one, explaining)
+    heatmap, passes = costed(adapter, one, explaining)
     after = {depth: explained(other, one, explaining) for depth, other in forgotten.items()}
     orders = {MAP: heatmap} | {name: rival.heatmap(one) for name, rival in RIVALS.items()}
     name, path = truth
@@ -62,6 +62,7 @@ def _measured(
         **probed(adapter, one, orders, settings, at_once),
         "inside": inside(heatmap, box),
         "box": (box[2] - box[0]) * (box[3] - box[1]) / (size[0] * size[1]),
+        "passes": passes,
         "kept": {str(depth): cc(heatmap, other) for depth, other in after.items()},
     }
 

@@ -74,7 +74,7 @@ def as_read(table: pd.DataFrame) -> pd.DataFrame:
     table = side_by_side(table)
 
     def cells(name: str, *ends: str, sign: str = "") -> list[str]:
-        return [_told(Estimate(*row), sign) for row in table[[name, *ends]].to_numpy()]
+        return [Estimate(*row).told(sign) for row in table[[name, *ends]].to_numpy()]
 
     gap = ("difference", "difference_lo", "difference_hi")
     columns = {
@@ -136,11 +136,11 @@ class Verdict:
             f"Is the map true? {answer} Hiding the pixels that `{self.method}` of `{self.layer}` ranks first "
             f"costs the detector {found} hiding random blobs inside the object's box: of the object's score is left, "
             f"on average over the first {self.shown:.0%} of the pixels, {self.area:.3f} against {self.rival:.3f} "
-            f"(difference {_told(self.deletion, '+')}, over the {self.images} of {self.drawn} test images in which an "
+            f"(difference {self.deletion.told('+')}, over the {self.images} of {self.drawn} test images in which an "
             f"object is found).{ahead} Where these pixels alone are shown, the difference is "
-            f"{_told(self.insertion, '+')} (more is better there). {self.inside.value:.0%} of the map lies inside the "
+            f"{self.insertion.told('+')} (more is better there). {self.inside.value:.0%} of the map lies inside the "
             f"object's box, which is {self.box.value:.0%} of the image. With all the detector's weights shuffled, the "
-            f"map's correlation with itself is {_told(self.kept)}: near 1 it would show edges, whatever the detector "
+            f"map's correlation with itself is {self.kept.told()}: near 1 it would show edges, whatever the detector "
             f"had learned."
         )
 
@@ -176,7 +176,3 @@ def verdict(
             name for name in RIVALS if name in hidden and name != INSIDE and estimate(hidden[name] - hidden[MAP]).hi < 0
         ),
     )
-
-
-def _told(known: Estimate, sign: str = "") -> str:
-    return f"{known.value:{sign}.3f} [{known.lo:{sign}.3f}, {known.hi:{sign}.3f}]"

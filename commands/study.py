@@ -1,0 +1,114 @@
+"""`salvoc study` and `salvoc detectors`: any detectors compared with people, on any images (study/dvc.yaml)."""
+
+from typing import Annotated
+
+import typer
+
+from commands.checks import known, needs, settings
+from toolkit import places
+from toolkit.errors import BadInput
+from toolkit.files import new_folder
+
+PANEL = "Detectors compared with people"
+Dataset = Annotated[str, typer.Argument(help="A row of `study.datasets` in params.yaml.", show_default=False)]
+Row = Annotated[str, typer.Argument(help="A row of `study.detectors` in params.yaml.", show_default=False)]
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=PANEL)
+def study(
+    faithfulness: Annotated[
+        bool, typer.Option("--faithfulness", help="Also test which maps one may believe: minutes a detector.")
+    ] = False,
+) -> None:
+    """Compare the saliency of all detectors of `study` with people and the gaze predictor -> reports/detectors.
+
+    A detector that cannot run is named with the mend, and the others go on; a killed run goes on where it stopped. The
+    same by DVC: `dvc repro --keep-going study/dvc.yaml`.
+
+    Examples: `salvoc study`, `salvoc study --faithfulness`
+    """
+    params = settings()
+    for dataset in params.study.datasets:
+        study_images(dataset)
+    missing: dict[str, str] = {}
+    for name in params.study.detectors:
+        try:
+            for dataset in params.study.datasets:
+                study_look(dataset, name)
+                if faithfulness:
+                    study_faithfulness(dataset, name)
+        except BadInput as error:
+            missing[name] = str(error)
+            typer.secho(f"{name} is left out: {error}", fg=typer.colors.YELLOW, err=True)
+    typer.echo(_report(missing))
+
+
+@app.command("study-images", rich_help_panel=PANEL)
+def study_images(dataset: Dataset) -> None:
+    """A data set's images, and where people look in them -> datasets/study/DATASET/{source,attention}."""
+    from training.study.images import build
+
+    params = settings()
+    known(dataset, params.study.datasets)
+    images = params.study.datasets[dataset]
+    if images.path == str(places.SOURCE):
+        needs(places.SOURCE)
+    folder = places.COMPARED / dataset
+    with new_folder(folder / "source") as out, new_folder(folder / "attention") as attention:
+        build(images, params, out, attention)
+
+
+@app.command("study-look", rich_help_panel=PANEL)
+def study_look(dataset: Dataset, detector: Row) -> None:
+    """What one detector finds there, and where it looks -> datasets/study/DATASET/looks/DETECTOR."""
+    from training.study import detector_of, explaining
+    from training.study.looks import build
+
+    params = settings()
+    known(dataset, params.study.datasets)
+    known(detector, params.study.detectors)
+    folder = places.COMPARED / dataset
+    needs(folder / "source", folder / "attention")
+    methods = explaining(params, params.study.methods)
+    with new_folder(folder / "looks" / detector) as out:
+        build(folder, detector, detector_of(params, detector), methods, params.study.images, params.data.classes, out)
+
+
+@app.command("study-faithfulness", rich_help_panel=PANEL)
+def study_faithfulness(dataset: Dataset, detector: Row) -> None:
+    """Which of its maps one may believe -> datasets/study/DATASET/tested/DETECTOR.csv."""
+    from training.study import detector_of, explaining
+    from training.study.believed import build
+
+    params = settings()
+    known(dataset, params.study.datasets)
+    known(detector, params.study.detectors)
+    folder, own = places.COMPARED / dataset, detector_of(params, detector)
+    needs(folder / "source", folder / "attention")
+    methods = explaining(params, params.study.tested_methods)
+    tested = params.faithfulness.model_copy(update={"images": params.study.tested})
+    build(folder, own, methods, tested, params.data.classes, folder / "tested" / f"{detector}.csv")
+
+
+@app.command("study-tables", rich_help_panel=PANEL)
+def study_tables() -> None:
+    """Tables and pictures of all that has been looked at -> reports/detectors."""
+    typer.echo(_report({}))
+
+
+def _report(missing: dict[str, str]) -> str:
+    from training.study.report import build
+
+    params = settings()
+    with new_folder(places.DETECTORS) as out:
+        build(params, missing, out)
+    return f"{places.DETECTORS / 'results.md'}, and with pictures report.html beside it"
+
+
+@app.command(rich_help_panel=PANEL)
+def detectors() -> None:
+    """The detectors there are: explained layer, size, parameters, licence, and whether their weights are here."""
+    from training.study.known import table
+
+    typer.echo(table().to_markdown())
