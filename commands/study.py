@@ -28,6 +28,8 @@ def study(
 
     Examples: `salvoc study`, `salvoc study --faithfulness`
     """
+    from training.study.report import build
+
     params = settings()
     for dataset in params.study.datasets:
         study_images(dataset)
@@ -39,9 +41,11 @@ def study(
                 if faithfulness:
                     study_faithfulness(dataset, name)
         except BadInput as error:
-            missing[name] = str(error)
-            typer.secho(f"{name} is left out: {error}", fg=typer.colors.YELLOW, err=True)
-    typer.echo(_report(missing))
+            missing[name] = "; ".join(f"{p.file}: {p.fault} -- {p.mend}" for p in error.problems)
+            typer.secho(f"{name} is left out: {missing[name]}", fg=typer.colors.YELLOW, err=True)
+    with new_folder(places.DETECTORS) as out:
+        build(params, missing, out)
+    typer.echo(f"{places.DETECTORS / 'results.md'}, and with pictures report.html beside it")
 
 
 @app.command("study-images", rich_help_panel=PANEL)
@@ -53,7 +57,7 @@ def study_images(dataset: Dataset) -> None:
     known(dataset, params.study.datasets)
     images = params.study.datasets[dataset]
     if images.path == str(places.SOURCE):
-        needs(places.SOURCE)
+        needs(places.SOURCE)  # the pipeline's own
     folder = places.COMPARED / dataset
     with new_folder(folder / "source") as out, new_folder(folder / "attention") as attention:
         build(images, params, out, attention)
@@ -94,16 +98,11 @@ def study_faithfulness(dataset: Dataset, detector: Row) -> None:
 @app.command("study-tables", rich_help_panel=PANEL)
 def study_tables() -> None:
     """Tables and pictures of all that has been looked at -> reports/detectors."""
-    typer.echo(_report({}))
-
-
-def _report(missing: dict[str, str]) -> str:
     from training.study.report import build
 
     params = settings()
     with new_folder(places.DETECTORS) as out:
-        build(params, missing, out)
-    return f"{places.DETECTORS / 'results.md'}, and with pictures report.html beside it"
+        build(params, {}, out)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -161,8 +161,8 @@ class Compared(Section):
 class Images(Section):
     """Images that detectors are compared with people on."""
 
-    path: str  # a folder of images, or of a VOC tree; or the name of one of toolkit.sources.gaze_sets
-    human: str | None = None  # people's attention to them, as attention.human
+    path: str  # a folder of images, or of a VOC tree
+    human: str  # people's attention to them, as attention.human
     split: str = "test"  # of a VOC tree
     published: Literal["mit1003", "voc2012"] | None = None  # whose figures in the study's tables they may stand beside
 

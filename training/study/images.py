@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from toolkit import places, voc
+from toolkit import voc
 from toolkit.attention import build as build_attention
 from toolkit.attention import is_empty
 from toolkit.attention.human import ids_of
@@ -27,12 +27,12 @@ def build(images: Images, params: Params, out: Path, attention: Path) -> None:
     is. An image that nobody has annotated gets an annotation without objects. Raises `BadInput` where nothing is left.
     """
     root = Path(images.path).expanduser()
-    human = _human(images, params)
+    human = Path(images.human).expanduser()
     files = _listed(Tree(root), images.split) or _found(root)
-    seen = None if human is None else ids_of(human)
-    chosen = drawn([i for i in files if seen is None or i in seen], max(params.study.images, params.study.tested))
+    seen = files if is_empty(human) else ids_of(human)
+    chosen = drawn([i for i in files if i in seen], max(params.study.images, params.study.tested))
     if not chosen:
-        fault = "has no image" if human is None else f"has no image that {human} knows"
+        fault = f"has no image that {human} knows" if files else "has no image"
         raise BadInput(Problem(str(root), fault, "mend study.datasets: `path` holds images, `human` is of the same"))
     tree = Tree(out)
     for image_id in chosen:
@@ -42,19 +42,6 @@ def build(images: Images, params: Params, out: Path, attention: Path) -> None:
     if problems:
         raise BadInput(problems)
     build_attention(tree, params.attention.predictor, human, attention)
-
-
-def _human(images: Images, params: Params) -> Path | None:
-    """The folder that knows where people look; the pipeline's own source has the pipeline's."""
-    own = params.attention.human if images.path == str(places.SOURCE) else None
-    named = images.human or own
-    if named is None:
-        return None
-    human = Path(named).expanduser()
-    if not human.is_dir():
-        mend = "mend `human` in study.datasets: a folder of masks or an eye-tracking recording"
-        raise BadInput(Problem(str(human), "is not a folder", mend))
-    return None if is_empty(human) else human
 
 
 def drawn(ids: Iterable[str], count: int) -> list[str]:

@@ -16,7 +16,7 @@ from training.pages import Block, html, markdown
 from training.study import tables
 from training.study.tables import TRIVIAL, UNTRAINED, Look
 
-PICTURED = 8  # images in a contact sheet
+PICTURED = 6  # images in a contact sheet
 ABOUT = (
     "Brackets are 95 % bootstrap intervals over the images; an arrow says which way a score is better. *By chance*: "
     "the map's own values at random places. The last rows take no detector. {trivial}. {people}"

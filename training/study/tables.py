@@ -56,8 +56,8 @@ def read(folder: Path) -> Look:
 def agreement(looks: Sequence[Look], truth: str, resampling: Score, part: str = "") -> pd.DataFrame:
     """A row a detector, method and metric: how its maps agree with a truth, over the images that have one.
 
-    `value`, `lo` and `hi` over `images`, and `chance` where it hangs on the map: that of its own values at random
-    places. `part` is "" for whole images, `box_` for the box that people looked at.
+    `value`, `lo` and `hi` over `images`; what the map's own values would score at random places (`chance`), where that
+    varies, and the centre bias in its place. `part` is "" for whole images, `box_` for the box that people looked at.
     """
     rows = []
     for look in looks:
@@ -66,9 +66,12 @@ def agreement(looks: Sequence[Look], truth: str, resampling: Score, part: str = 
                 column = f"{part}{truth}_{metric}"
                 if column in own and own[column].notna().any():
                     known = estimate(own[column], resampling)
-                    chance = own.get(f"{part}{truth}_chance_{metric}", pd.Series([np.nan])).mean()
-                    rows.append((look.label, method, metric, int(own[column].count()), *known, chance))
-    return pd.DataFrame(rows, columns=["detector", "method", "metric", "images", "value", "lo", "hi", "chance"])
+                    without = [f"{part}{truth}_{of}_{metric}" for of in ("chance", "centre")]
+                    trivial = [own[name].mean() if name in own else np.nan for name in without]
+                    rows.append((look.label, method, metric, int(own[column].count()), *known, *trivial))
+    return pd.DataFrame(
+        rows, columns=["detector", "method", "metric", "images", "value", "lo", "hi", "chance", "centre"]
+    )
 
 
 def estimate(values: pd.Series, resampling: Score) -> tuple[float, float, float]:
@@ -90,25 +93,27 @@ def shown(
         cells[f"{truth}.{row['metric']}"] = bootstrap.Estimate(row["value"], row["lo"], row["hi"]).told()
         if row["metric"] in BY_CHANCE:
             cells[f"{METRICS[row['metric']].heading} by chance"] = f"{row['chance']:.3f}"
+            if part:
+                cells[f"{METRICS[row['metric']].heading} of the box's middle"] = f"{row['centre']:.3f}"
     labels = {look.label: look.name for look in looks}
     for (detector, method), cells in rows.items():
         figures = PUBLISHED.get((of or "", truth), {}).get(labels[detector])
         if figures and method == "eigencam":
             cells |= {"MAE, published": f"{figures[0]:.4f}", "IoU, published": f"{figures[1]:.4f}"}
     whole = pd.DataFrame([{"detector": d, "method": m, **cells} for (d, m), cells in rows.items()])
-    below = pd.DataFrame(_without(looks[0].agreement, truth, part))
+    below = pd.DataFrame([] if part else _without(looks[0].agreement, truth))  # each detector has boxes of its own
     return pd.concat([whole, below], ignore_index=True).fillna("").set_index("detector")
 
 
-def _without(first: pd.DataFrame, truth: str, part: str) -> list[dict[str, str]]:
+def _without(first: pd.DataFrame, truth: str) -> list[dict[str, str]]:
     """The rows that take no detector: trivial maps, and one person against the others where people are known apart."""
     own = first[first["method"] == first["method"].iloc[0]]
     rows = []
     for of in TRIVIAL:
-        known = {m: f"{part}{truth}_{of}_{m}" for m in METRICS}
+        known = {m: f"{truth}_{of}_{m}" for m in METRICS}
         cells = {f"{truth}.{m}": f"{own[column].mean():.3f}" for m, column in known.items() if column in own}
         rows.append({"detector": of, **cells})
-    people = {m: f"people_{m}" for m in METRICS if f"people_{m}" in own and truth == "human" and not part}
+    people = {m: f"people_{m}" for m in METRICS if f"people_{m}" in own and truth == "human"}
     if people:
         rows.append({"detector": "people", **{f"human.{m}": f"{own[c].mean():.3f}" for m, c in people.items()}})
     return rows
