@@ -27,7 +27,7 @@ test: install
 	ruff format --check .
 	ruff check .
 	mypy
-	pytest
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 install: .venv/installed
 
