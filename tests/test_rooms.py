@@ -31,7 +31,7 @@ ORDER = [
     ["toolkit/variants", "toolkit/browse"],
     ["toolkit/export"],
     ["training"],
-    ["training/gaze"],
+    ["training/gaze", "training/study"],
     ["commands"],
 ]
 GROUND = 4
