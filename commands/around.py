@@ -107,7 +107,7 @@ def preset(
 ) -> None:
     """Write params.yaml anew from a preset; the old one is kept as params.yaml.bak.
 
-    Presets: sample, sample-full, folder, photographs, voc2012, poet, poet-planted.
+    Presets: sample, sample-full, folder, photographs, voc2012, study, poet, poet-planted.
     Examples: `salvoc preset sample`, `salvoc preset folder --path ~/my-voc --human ~/my-masks`
     """
     from toolkit import files, presets

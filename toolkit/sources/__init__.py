@@ -50,8 +50,8 @@ def _copied(tree: Tree, params: Params, out: Path, known: Sequence[Problem] = ()
     """Somebody's tree, checked whole, and perhaps with a cue planted; `known`: what is known to be wrong with it."""
     data = params.data
     splits: dict[str, folder.Split] = {"train": data.train_split, "test": data.test_split}
-    if data.split == "recorded":
-        splits |= _recorded(tree, Path(params.attention.human).expanduser())
+    if data.split != "listed":
+        splits |= _by_attention(tree, Path(params.attention.human).expanduser(), data.split)
     if _third(params):
         splits["base"] = data.base_split
     halve = data.base_split == "half"
@@ -59,11 +59,12 @@ def _copied(tree: Tree, params: Params, out: Path, known: Sequence[Problem] = ()
     return about | (plant(Tree(out), data.plant) if data.plant else {})
 
 
-def _recorded(tree: Tree, human: Path) -> dict[str, list[str]]:
-    ids = recorded.splits(tree, ids_of(human))
+def _by_attention(tree: Tree, human: Path, split: str) -> dict[str, list[str]]:
+    ids = recorded.SPLITS[split](tree, ids_of(human))
     if not all(ids.values()):
-        fault = f"knows too few of the images: {len(ids['train'])} train, {len(ids['test'])} test"
-        raise BadInput(Problem(str(human), fault, "name the recording in attention.human, or set data.split to listed"))
+        fault = f"knows too few of the images, or all: {len(ids['train'])} are train, {len(ids['test'])} test"
+        mend = "name masks or a recording in attention.human, or set data.split to listed"
+        raise BadInput(Problem(str(human), fault, mend))
     return ids
 
 
