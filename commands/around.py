@@ -102,19 +102,21 @@ def sweep(
 @app.command(rich_help_panel=PANEL)
 def preset(
     name: Annotated[str, typer.Argument(help="A file of presets/, without .yaml.")],
-    path: Annotated[str | None, typer.Option(help="The VOC tree (data.path).")] = None,
+    path: Annotated[str | None, typer.Option(help="Your VOC tree or COCO folder (data.path).")] = None,
     human: Annotated[str | None, typer.Option(help="People's attention to its images (attention.human).")] = None,
 ) -> None:
     """Write params.yaml anew from a preset; the old one is kept as params.yaml.bak.
 
-    Presets: sample, sample-full, folder, photographs, voc2012, poet, poet-planted.
+    Presets: sample, sample-full, folder, photographs, voc2012, study, poet, poet-planted.
     Examples: `salvoc preset sample`, `salvoc preset folder --path ~/my-voc --human ~/my-masks`
     """
     from toolkit import files, presets
 
     known(name, presets.names(places.PRESETS))
     if path is not None and not Path(path).expanduser().is_dir():
-        raise BadInput(Problem(path, "is not a folder", "give the folder that holds JPEGImages/ and Annotations/"))
+        raise BadInput(
+            Problem(path, "is not a folder", "give the folder that holds your images and what is annotated in them")
+        )
     if human is not None and not Path(human).expanduser().is_dir():
         raise BadInput(Problem(human, "is not a folder", "give a folder of masks or an eye-tracking recording"))
     text = presets.text(places.PRESETS, name, path, human)

@@ -39,9 +39,9 @@ class Plant(Section):
 
 class Data(Section):
     source: str  # one of toolkit.sources.SOURCES
-    path: str  # the VOC tree, of the folder source or of VOC 2012
-    split: Literal["listed", "recorded"]
-    train_split: str  # names in ImageSets/Main
+    path: str  # the VOC tree, of the folder source or of VOC 2012; or the COCO folder
+    split: Literal["listed", "recorded", "tested"]  # see toolkit.sources.recorded
+    train_split: str  # names in ImageSets/Main, or COCO's
     test_split: str
     base_split: str  # none, half, or another name there
     plant: Plant | None

@@ -1,5 +1,6 @@
 """params.yaml is checked whole: what is wrong is named, with its key."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,22 @@ def test_voc_2012_is_split_as_its_makers_split_it_and_seen_five_times(tmp_path: 
     assert voc2012.train.steps * voc2012.train.batch == pytest.approx(5 * 5717, rel=0.001)  # images in VOC's train
 
 
+def test_the_study_s_own_run_has_its_split_its_detector_and_its_five_epochs(tmp_path: Path) -> None:
+    """Of 17,125 images, 898 have a human mask."""
+    own = loaded(tmp_path, "study")
+    assert (own.data.source, own.data.split) == ("voc2012", "tested")
+    assert (own.detector.name, own.detector.weights, own.detector.size) == ("fasterrcnn_resnet50_fpn", "coco", 512)
+    assert (own.saliency.method, own.saliency.layer) == ("eigencam", "backbone.body.layer4")
+    assert (own.attention.predictor, own.aug.against, own.aug.threshold) == ("deepgaze2e", "gaze", 0.1)
+    assert (own.aug.erase_percent, own.aug.inpaint.method, own.aug.inpaint.preset) == (2.5, "dip", "study")
+    assert own.aug.nontrivial.policy == "v3"
+    assert list(own.arms) == [
+        "base", "none", "erasing", "inpainting", "nontrivial", "random", "random_inpainting",
+    ]  # fmt: skip
+    assert own.train.steps == 5 * math.ceil((17_125 - 898) / own.train.batch)
+    assert (own.train.batch, own.train.lr, own.train.momentum, own.train.weight_decay) == (4, 0.005, 0.9, 5e-4)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -82,6 +99,7 @@ def test_voc_2012_is_split_as_its_makers_split_it_and_seen_five_times(tmp_path: 
         ("base.steps", -1),
         ("sample.cue.place", "everywhere"),
         ("data.path", None),
+        ("data.split", "half"),
     ],
 )
 def test_a_bad_value_is_refused_by_its_key(tmp_path: Path, key: str, value: object) -> None:

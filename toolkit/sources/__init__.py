@@ -4,16 +4,17 @@ To add one, write a module that makes or fetches a VOC tree, and its row in `SOU
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from toolkit.attention.human import ids_of
 from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import digest, repository, sha256, write
 from toolkit.params import Params
-from toolkit.sources import folder, recorded, sample, voc2012
+from toolkit.sources import coco, folder, recorded, sample, voc2012
 from toolkit.sources.plant import plant
 from toolkit.voc import VOC_CLASSES, Tree
 
@@ -45,23 +46,25 @@ def build(params: Params, out: Path) -> dict[str, Any]:
     return about
 
 
-def _copied(tree: Tree, params: Params, out: Path) -> dict[str, Any]:
-    """Somebody's tree, checked whole, and perhaps with a cue planted."""
+def _copied(tree: Tree, params: Params, out: Path, known: Sequence[Problem] = ()) -> dict[str, Any]:
+    """Somebody's tree, checked whole, and perhaps with a cue planted; `known`: what is known to be wrong with it."""
     data = params.data
     splits: dict[str, folder.Split] = {"train": data.train_split, "test": data.test_split}
-    if data.split == "recorded":
-        splits |= _recorded(tree, Path(params.attention.human).expanduser())
-    if data.base_split not in ("none", "half"):
+    if data.split != "listed":
+        splits |= _by_attention(tree, Path(params.attention.human).expanduser(), data.split)
+    if _third(params):
         splits["base"] = data.base_split
-    about = folder.build(tree, splits, data.classes, data.on_error, out, halve=data.base_split == "half")
+    halve = data.base_split == "half"
+    about = folder.build(tree, splits, data.classes, data.on_error, out, halve=halve, known=known)
     return about | (plant(Tree(out), data.plant) if data.plant else {})
 
 
-def _recorded(tree: Tree, human: Path) -> dict[str, list[str]]:
-    ids = recorded.splits(tree, ids_of(human))
+def _by_attention(tree: Tree, human: Path, split: str) -> dict[str, list[str]]:
+    ids = recorded.SPLITS[split](tree, ids_of(human))
     if not all(ids.values()):
-        fault = f"knows too few of the images of {tree.root}: {len(ids['train'])} train, {len(ids['test'])} test"
-        raise BadInput(Problem(str(human), fault, "name the recording in attention.human, or set data.split to listed"))
+        fault = f"knows too few of the images, or all: {len(ids['train'])} are train, {len(ids['test'])} test"
+        mend = "name masks or a recording in attention.human, or set data.split to listed"
+        raise BadInput(Problem(str(human), fault, mend))
     return ids
 
 
@@ -75,26 +78,52 @@ def _drawn(params: Params, out: Path) -> dict[str, Any]:
     return {"cues": list(VOC_CLASSES)} | sample.build(params.sample, out)
 
 
-def _own(params: Params) -> Tree:
+def _third(params: Params) -> bool:
+    """Whether the base split is one of the tree's own."""
+    return params.data.base_split not in ("none", "half")
+
+
+def _own(params: Params, fits: Callable[[Path], bool]) -> Path:
+    """Where the user's images lie; `fits` says whether a folder has them."""
     path = Path(params.data.path).expanduser()
     outer = repository() / path
-    if not Tree(path).split("").parent.is_dir() and Tree(outer).split("").parent.is_dir():
+    if not fits(path) and fits(outer):
         fault = f"is empty in an experiment's own checkout: git ignores what lies in {outer}"
         raise BadInput(
             Problem(str(path), fault, f"add `-S data.path={outer}` to `dvc exp run`: it is read where it lies")
         )
-    return Tree(path)
+    return path
+
+
+def _is_tree(root: Path) -> bool:
+    return Tree(root).split("").parent.is_dir()
 
 
 def _voc2012(params: Params) -> Tree:
     """The tree that somebody has unpacked, or else the downloaded one."""
-    own = _own(params)
-    return own if own.split("").parent.is_dir() else voc2012.fetch(repository() / DOWNLOADS)
+    own = _own(params, _is_tree)
+    return Tree(own) if _is_tree(own) else voc2012.fetch(repository() / DOWNLOADS)
+
+
+def _coco(params: Params, out: Path) -> dict[str, Any]:
+    data = params.data
+    root = _own(params, lambda root: coco.fits(root, data.train_split))
+    splits = [data.train_split, data.test_split, *([data.base_split] if _third(params) else [])]
+    with TemporaryDirectory(dir=out, prefix=".") as converted:
+        done = coco.convert(root, splits, data.classes, Path(converted))
+        try:
+            about = _copied(done.tree, params, out, done.problems)
+        except BadInput as error:
+            raise BadInput(done.told(error.problems)) from None
+    skipped = [entry | {"file": done.names.get(entry["file"], entry["file"])} for entry in about["skipped"]]
+    left_out = dict(done.objects_left_out.most_common())
+    return about | {"skipped": skipped, "images_left_out": done.images_left_out, "objects_left_out": left_out}
 
 
 SOURCES = {
     "sample": Source(_drawn, "https://www.apache.org/licenses/LICENSE-2.0"),
-    "folder": Source(lambda params, out: _copied(_own(params), params, out), "as the source's"),
+    "folder": Source(lambda params, out: _copied(Tree(_own(params, _is_tree)), params, out), "as the source's"),
+    "coco": Source(_coco, "as the source's"),
     "voc2012": Source(
         lambda params, out: _copied(_voc2012(params), params, out),
         "https://www.flickr.com/help/terms",

@@ -22,18 +22,27 @@ _APART = "no detector may be judged on an image that it was trained on"
 _GREY = ("L", "I;16")  # Pillow's names for grey of 8 and 16 bits
 
 
+class Linked(Tree):
+    """A VOC tree made of what lies in another layout in the folder `of`, into which its files may be links."""
+
+    def __init__(self, root: Path, of: Path) -> None:
+        super().__init__(root)
+        self.of = of
+
+
 def build(
     tree: Tree, splits: Mapping[str, Split], classes: Sequence[str], on_error: Literal["stop", "skip"], out: Path,
-    *, halve: bool = False,
+    *, halve: bool = False, known: Sequence[Problem] = (),
 ) -> dict[str, object]:  # fmt: skip
     """Check the tree, then copy its splits into the empty folder `out` as a VOC tree with salvoc's split names.
 
-    `halve`: half of train becomes the split `base`. Returns the counts of images, of each split and of known attention,
-    and what was skipped and why. A blank attention map says nothing and is left out. Raises `BadInput` with every
-    problem, before anything is written: for any with "stop", where a split has no image left with "skip", where train
-    is too small to halve.
+    `halve`: half of train becomes the split `base`. `known`: problems that were met before, which come first. Returns
+    the counts of images, of each split and of known attention, and what was skipped and why. A blank attention map says
+    nothing and is left out. Raises `BadInput` with every problem, before anything is written: for any with "stop",
+    where a split has no image left with "skip", where train is too small to halve.
     """
-    ids, problems = check(tree, splits, classes)
+    ids, found = check(tree, splits, classes)
+    problems = [*known, *found]
     if problems and (on_error == "stop" or not all(ids.values())):
         raise BadInput(problems)
     if halve:
@@ -218,7 +227,7 @@ def _annotation_faults(
     said = annotation.width, annotation.height
     problems: list[Problem] = []
     if size and said != size:
-        mend = "annotate the pixels as they are stored (a camera may store a photo turned), or mend <size>"
+        mend = "annotate the pixels as they are stored (a camera may store a photo turned), or mend the size"
         problems.append(Problem(file, f"says {said[0]} x {said[1]}, its image has {size[0]} x {size[1]} pixels", mend))
     for known in annotation.objects:
         if fault := _box_fault(known, *(size or said)):
@@ -267,7 +276,8 @@ def _require(tree: Tree, path: Path) -> None:
 
 def _outside(tree: Tree, path: Path) -> Problem | None:
     """A stranger's tree must not make salvoc read the user's other files."""
-    if path.resolve().is_relative_to(tree.root.resolve()):
+    homes = [tree.root, tree.of] if isinstance(tree, Linked) else [tree.root]
+    if any(path.resolve().is_relative_to(home.resolve()) for home in homes):
         return None
     return Problem(str(path), f"leads out of the tree, to {path.resolve()}", "put the file itself there")
 
