@@ -12,9 +12,7 @@ from toolkit import provenance
 
 # a stage of many is told by what it does for each
 STAGES: dict[str, dict] = {
-    f"{part}{name}": stage.get("do", stage)
-    for part in ("", "study/")
-    for name, stage in yaml.safe_load((ROOT / part / "dvc.yaml").read_text())["stages"].items()
+    name: stage.get("do", stage) for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
 }
 EVERY = ("toolkit.params", "toolkit.files", "toolkit.voc")  # what every command uses
 DISCOVERED = "toolkit.detectors"  # its modules are found by listing it, which no import tells
@@ -22,11 +20,10 @@ DISCOVERED = "toolkit.detectors"  # its modules are found by listing it, which n
 
 def made_by(stage: str) -> tuple[str, ...]:
     """The modules behind a stage's command: what its function in the command line imports, and what that does."""
-    command = STAGES[stage]["cmd"].removeprefix("python -m commands ").split()[0].replace("-", "_")
+    command = STAGES[stage]["cmd"].removeprefix("python -m commands ").split()[0]
     (function,) = (
         node
-        for file in ("stages", "study")
-        for node in ast.parse((ROOT / "commands" / f"{file}.py").read_text()).body
+        for node in ast.parse((ROOT / "commands" / "stages.py").read_text()).body
         if isinstance(node, ast.FunctionDef) and node.name == command
     )
     named = {name for name in provenance._imports(function) if provenance._file(name)}
