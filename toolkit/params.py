@@ -153,21 +153,23 @@ class Compared(Section):
     """A detector that is compared with people; what is left out is as its authors have it, or as `detector` says."""
 
     name: str | None = None  # one of toolkit.detectors.names(); by default the row's own
-    weights: Weights = "coco"
+    weights: Weights | None = None  # by default as `study` says
     checkpoint: str | None = None
-    size: Annotated[int, Field(ge=64)] | None = None
+    size: Annotated[int, Field(ge=64)] | None = None  # by default as `study` says where the detector can take that
 
 
 class Images(Section):
     """Images that detectors are compared with people on."""
 
     path: str  # a folder of images, or of a VOC tree
-    human: str  # people's attention to them, as attention.human
+    human: str | None = None  # people's attention to them; by default attention.human
     split: str = "test"  # of a VOC tree
     published: Literal["mit1003", "voc2012"] | None = None  # whose figures in the study's tables they may stand beside
 
 
 class Study(Section):
+    weights: Weights
+    size: Annotated[int, Field(ge=64)] | None = None
     detectors: Annotated[dict[Name, Compared], Field(min_length=1)]
     datasets: Annotated[dict[Name, Images], Field(min_length=1)]
     images: Count

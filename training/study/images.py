@@ -27,7 +27,7 @@ def build(images: Images, params: Params, out: Path, attention: Path) -> None:
     is. An image that nobody has annotated gets an annotation without objects. Raises `BadInput` where nothing is left.
     """
     root = Path(images.path).expanduser()
-    human = Path(images.human).expanduser()
+    human = Path(images.human or params.attention.human).expanduser()
     files = _listed(Tree(root), images.split) or _found(root)
     seen = files if is_empty(human) else ids_of(human)
     chosen = drawn([i for i in files if i in seen], max(params.study.images, params.study.tested))

@@ -68,9 +68,12 @@ def test_a_map_is_higher_on_objects_or_it_is_not() -> None:
 
 def test_a_detector_is_as_its_authors_have_it_unless_its_row_says_otherwise(settings: Params) -> None:
     params = compared(settings, ssd300_vgg16=Compared(), mine=Compared(name="fasterrcnn_resnet50_fpn", size=320))
+    params = params.model_copy(update={"study": params.study.model_copy(update={"weights": "coco", "size": 256})})
     ssd, mine = (detector_of(params, row) for row in ("ssd300_vgg16", "mine"))
     assert (ssd.name, ssd.weights, ssd.size) == ("ssd300_vgg16", "coco", 300)
     assert (mine.name, mine.size) == ("fasterrcnn_resnet50_fpn", 320)
+    theirs = detector_of(compared(params, fasterrcnn_resnet50_fpn=Compared()), "fasterrcnn_resnet50_fpn")
+    assert theirs.size == 256
 
 
 def test_a_row_without_its_checkpoint_is_refused(settings: Params) -> None:
