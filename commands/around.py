@@ -128,6 +128,29 @@ def preset(
 
 
 @app.command(rich_help_panel=PANEL)
+def download(
+    name: Annotated[str, typer.Argument(help="mit1003 | osie | pascal-s | voc2012", show_default=False)],
+) -> None:
+    """Fetch a public data set from its authors -> .salvoc/downloads: people's gaze with its images, or VOC 2012.
+
+    What is there is not fetched again; a broken download goes on where it stopped.
+
+    Example: `salvoc download osie`
+    """
+    from toolkit.files import repository
+    from toolkit.sources import DOWNLOADS, gaze_sets, voc2012
+
+    asked = name.replace("-", "_")
+    known(asked, ["voc2012", *gaze_sets.GAZE_SETS])
+    cache = repository() / DOWNLOADS
+    if asked == "voc2012":
+        typer.echo(f"The VOC tree is in {voc2012.fetch(cache).root}")
+    else:
+        images, recording = gaze_sets.fetch(asked, cache)
+        typer.echo(f"The images are in {images}, people's gaze (for attention.human) is in {recording}")
+
+
+@app.command(rich_help_panel=PANEL)
 def export(
     arm: Arm,
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],

@@ -23,6 +23,7 @@ ORDER = [
         "toolkit/pictures",
         "toolkit/mongod",
         "toolkit/app",
+        "toolkit/download",
     ],  # up to here the ground floor
     ["toolkit/attention", "toolkit/detectors"],
     ["toolkit/sources", "toolkit/pruning"],  # a source may ask whose gaze is known

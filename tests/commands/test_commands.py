@@ -54,6 +54,7 @@ def test_a_preset_becomes_params_and_the_old_ones_are_kept(project: Path) -> Non
     ("arguments", "message"),
     [
         (["preset", "cifar"], "sample"),
+        (["download", "cifar"], "mit1003, osie, pascal_s"),
         (["export", "unheard_of", "out"], "salvoc preset"),
         (["source"], "salvoc preset"),
         (["app"], "dvc repro"),
@@ -142,3 +143,12 @@ def test_voc_2012_is_downloaded_once_for_all_experiments(project: Path, monkeypa
     done = RUN.invoke(app, ["source"])
     assert done.exit_code == 2
     assert f"{project}/.salvoc/downloads/VOC2012/JPEGImages: is not a folder" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "folder"), [("pascal-s", "PASCAL-S"), ("osie", "OSIE"), ("voc2012", "VOC2012")])
+def test_a_downloaded_data_set_is_told_where_it_lies(project: Path, name: str, folder: str) -> None:
+    there = project / ".salvoc" / "downloads" / folder
+    there.mkdir(parents=True)  # what is there is not downloaded again
+    done = RUN.invoke(app, ["download", name])
+    assert done.exit_code == 0, done.output
+    assert str(there) in done.output

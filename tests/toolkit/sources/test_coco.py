@@ -54,7 +54,8 @@ def build(settings: Params, folder: Path, tmp_path: Path) -> Build:
         (tmp_path / out).mkdir()
         named = {"train_split": "train2017", "test_split": "val2017"}
         data = settings.data.model_copy(update={"source": "coco", "path": str(folder)} | named | changes)
-        return sources.build(settings.model_copy(update={"data": data}), tmp_path / out)
+        attention = settings.attention.model_copy(update={"human": str(tmp_path / "masks")})
+        return sources.build(settings.model_copy(update={"data": data, "attention": attention}), tmp_path / out)
 
     return build
 
@@ -155,6 +156,12 @@ def test_a_base_split_is_a_third_one_or_half_of_train(build: Build, folder: Path
     write(folder / TRAIN, json.dumps(labels(names)))
     about = build("half", base_split="half")
     assert about["train"] + about["base"] == 12
+
+
+def test_its_images_are_split_by_whose_attention_is_known(build: Build, tmp_path: Path) -> None:
+    write(tmp_path / "masks" / "b.jpg", "")
+    build(split="tested")
+    assert Tree(tmp_path / "out").splits() == {"train": ["a", "c"], "test": ["b"]}
 
 
 # ---- what is wrong with it
