@@ -11,7 +11,7 @@ help:
 	@echo "make test     set up, then format check, lint, type check and every test"
 	@echo "make install  set up only, into .venv; then: source .venv/bin/activate"
 	@echo "make format   format the code"
-	@echo "make lock     resolve requirements.lock anew from pyproject.toml"
+	@echo "make lock     resolve requirements.lock and requirements-extras.lock anew from pyproject.toml"
 
 demo: install
 	salvoc doctor
@@ -23,7 +23,7 @@ demo: install
 	@echo "Browse:       salvoc app    (shows everything at http://127.0.0.1:5151)"
 	@echo "Try:          dvc exp run -S aug.threshold=0.05 && dvc exp show --only-changed"
 
-test: install
+test: .venv/extras
 	ruff format --check .
 	ruff check .
 	mypy
@@ -39,6 +39,11 @@ install: .venv/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
+# Only tests need every extra: some are AGPL-3.0, and `make demo` and `make install` bring none of these.
+.venv/extras: .venv/installed requirements-extras.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --requirement requirements-extras.lock
+	touch $@
+
 format: install
 	ruff format .
 	ruff check --fix .
@@ -46,3 +51,5 @@ format: install
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra imgaug --upgrade \
 		--no-annotate --no-header pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra detr --extra yolo --upgrade \
+		--constraints requirements.lock --no-annotate --no-header pyproject.toml --output-file requirements-extras.lock

@@ -21,6 +21,14 @@ EXTRAS = {
         "deepgaze_pytorch",
         "`uv pip install -e '.[deepgaze]'` in the clone (DeepGaze IIE, the gaze predictor deepgaze2e)",
     ),
+    "detr": (
+        "transformers",
+        "`uv pip install -e '.[detr]'` in the clone (the detectors detr_resnet50 and transformers)",
+    ),
+    "yolo": (
+        "ultralytics",
+        "`uv pip install -e '.[yolo]'` in the clone (AGPL-3.0; the detectors yolov5s and ultralytics)",
+    ),
 }
 
 

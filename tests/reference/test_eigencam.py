@@ -9,7 +9,7 @@ from pytorch_grad_cam import EigenCAM
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, fasterrcnn_resnet50_fpn
 
-from tests.toolkit.detectors.test_contract import installed
+from tests.toolkit.detectors.test_contract import built, installed
 from toolkit import detectors
 from toolkit.detectors.adapter import Adapter
 from toolkit.detectors.fasterrcnn_lite0 import FasterRCNNLite0
@@ -47,7 +47,7 @@ def photo(height: int, width: int) -> Tensor:
 )
 def test_equal_up_to_sign(name: str, layer: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    adapter = installed(name)(20, 96).eval()
+    adapter = built(installed(name), classes=20)
     image, layer = photo(*size), layer or adapter.layer
     ours = projection(adapter.look([image], layer, detections=False).activations)[0].numpy().ravel()
     theirs = library_grid(adapter, image, layer).ravel()

@@ -16,9 +16,10 @@ from toolkit.provenance import code
 from toolkit.tensors import device
 
 SHARED = {
-    "adapter", "batches", "candidates", "checkpoint", "grids", "precision", "published", "rcnn", "single_shot",
-    "torchvision_model",
+    "adapter", "batches", "candidates", "checkpoint", "convert", "grids", "imported", "precision", "published", "rcnn",
+    "single_shot", "torchvision_model",
 }  # fmt: skip
+EXTRAS = {"transformers": "detr", "ultralytics": "yolo"}  # packages, and the extra of pyproject.toml that brings each
 FRESH_SEED = 0  # any would do, if it is one for all: arms that start from different heads cannot be compared
 
 
@@ -33,8 +34,11 @@ def find(name: str) -> type[Adapter]:
     try:
         module = import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
-        mend = "install it (pyproject.toml may have it as an extra), or choose another detector"
-        raise BadInput(Problem("detector.name", f"{name} needs the package {error.name}", mend)) from None
+        package = str(error.name).partition(".")[0]
+        extra = EXTRAS.get(package)
+        mend = f"`uv pip install -e '.[{extra}]'` in the clone" if extra else "install it"
+        fault = f"{name} needs the package {package}"
+        raise BadInput(Problem("detector.name", fault, f"{mend}, or choose another detector")) from None
     own = [item for item in vars(module).values() if getattr(item, "__module__", None) == module.__name__]
     (found,) = (item for item in own if isinstance(item, type) and issubclass(item, Adapter))
     return found

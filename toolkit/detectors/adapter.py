@@ -63,6 +63,14 @@ class Adapter(nn.Module, ABC):
         """
         super().__init__()
 
+    def train(self, mode: bool = True) -> "Adapter":
+        """BatchNorm keeps its statistics: batches are too small to estimate them anew."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
     @abstractmethod
     def with_classes(self, state: dict[str, Tensor], known: Sequence[str], classes: Sequence[str]) -> dict[str, Tensor]:
         """The weights `state` of a model for the classes `known` as those of `model`, which is for `classes`.
@@ -75,7 +83,7 @@ class Adapter(nn.Module, ABC):
     def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
         """The losses of a step by name, whose sum is trained on; in training mode, images of any sizes.
 
-        Buffers keep their values: batches are too small to estimate a BatchNorm's statistics anew.
+        Buffers keep their values.
         """
 
     def optimizer(self, solver: Solver) -> torch.optim.Optimizer:

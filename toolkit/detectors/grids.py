@@ -44,3 +44,16 @@ def require_one_size(images: Sequence[Tensor]) -> None:
     """Raise ValueError where images [3, H, W] are of several sizes."""
     if len({image.shape for image in images}) > 1:
         raise ValueError("a batch must be of one image size")
+
+
+class Passed(nn.Identity):
+    """What another module gives, under a name that does not hang on the network: it passes through here.
+
+    It has no weights, so that a checkpoint knows nothing of it.
+    """
+
+    def follow(self, module: nn.Module) -> None:
+        module.register_forward_hook(self._hook)  # bound, so that a copy's module passes its output to the copy's own
+
+    def _hook(self, module: nn.Module, given: object, output: Tensor) -> Tensor:
+        return self(output)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import clip_boxes_to_image
@@ -47,9 +48,9 @@ class SingleShot(TorchvisionModel):
         )
         candidates = []
         for changes, sure, own, shape in zip(
-            outputs["bbox_regression"], self.odds(outputs["cls_logits"]), anchors, shapes, strict=True
+            outputs["bbox_regression"], self.odds(outputs), anchors, shapes, strict=True
         ):
-            boxes = clip_boxes_to_image(self.model.box_coder.decode_single(changes, own), shape)
+            boxes = clip_boxes_to_image(self.decoded(changes, own), shape)
             boxes = resize_boxes(boxes, shape, size)
             candidates.append(Candidates(boxes[:, None].expand(-1, sure.shape[1], -1), sure))
         return found, candidates
@@ -61,8 +62,12 @@ class SingleShot(TorchvisionModel):
         """What `model` chooses among the anchors, as it gives it itself."""
 
     @abstractmethod
-    def odds(self, logits: Tensor) -> Tensor:
-        """The log-odds of each class [B, N, K] that the head's logits say, background not among them."""
+    def odds(self, outputs: dict[str, Tensor]) -> Tensor:
+        """The log-odds of each class [B, N, K] that the head's outputs say, background not among them."""
+
+    def decoded(self, changes: Tensor, anchors: Tensor) -> Tensor:
+        """The boxes [N, 4] that the head makes of an image's anchors."""
+        return self.model.box_coder.decode_single(changes, anchors)
 
 
 class SSD(SingleShot):
@@ -79,8 +84,8 @@ class SSD(SingleShot):
     ) -> list[Found]:
         return self.model.postprocess_detections(outputs, anchors, shapes)
 
-    def odds(self, logits: Tensor) -> Tensor:
-        return log_odds(logits)[..., 1:]
+    def odds(self, outputs: dict[str, Tensor]) -> Tensor:
+        return log_odds(outputs["cls_logits"])[..., 1:]
 
 
 class Retina(SingleShot):
@@ -111,5 +116,16 @@ class Retina(SingleShot):
         found = self.model.postprocess_detections(split, [list(own.split(counts)) for own in anchors], shapes)
         return [one | {"labels": one["labels"] + 1} for one in found]
 
-    def odds(self, logits: Tensor) -> Tensor:
-        return logits
+    def odds(self, outputs: dict[str, Tensor]) -> Tensor:
+        return outputs["cls_logits"]
+
+
+class FCOS(Retina):
+    """Besides a class's sigmoid it has one of how central an anchor is: the root of their product is the score."""
+
+    def odds(self, outputs: dict[str, Tensor]) -> Tensor:
+        score = (logsigmoid(outputs["cls_logits"]) + logsigmoid(outputs["bbox_ctrness"])) / 2  # its logarithm
+        return score - (-score.expm1()).log()
+
+    def decoded(self, changes: Tensor, anchors: Tensor) -> Tensor:
+        return self.model.box_coder.decode(changes, anchors)

@@ -20,13 +20,11 @@ class TorchvisionModel(Adapter):
 
     model: Any  # with a `transform` and a `backbone`
 
-    def train(self, mode: bool = True) -> "TorchvisionModel":
-        """BatchNorm keeps its statistics: batches are too small to estimate them anew."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
+    def __init__(self, classes: int, size: int, model: nn.Module | None = None) -> None:
+        """`model`, where it has been built already."""
+        super().__init__(classes, size)
+        if model is not None:
+            self.model = model
 
     def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
         return self.model(images, targets)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.toolkit.detectors.described import OWN
 from toolkit import maps, saliency
 from toolkit.detectors import find, names
 from toolkit.detectors.adapter import Adapter, Target
@@ -30,12 +31,18 @@ def installed(name: str) -> type[Adapter]:
         pytest.skip(str(error))
 
 
+def built(kind: type[Adapter], classes: int = len(CLASSES), size: int = SIZE) -> Adapter:
+    """One with fresh heads, in evaluation mode; of a family, the small model that is described for the tests."""
+    own = [OWN[kind.__module__.rpartition(".")[2]]] if kind.described else []
+    return kind(classes, max(size, kind.smallest), *own).eval()
+
+
 @pytest.fixture(scope="module", params=names())
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     """An untrained one: of random biases, since a fresh head may be sure of nothing and find nothing."""
     kind = installed(request.param)
     torch.manual_seed(0)
-    adapter = kind(len(CLASSES), max(SIZE, kind.smallest)).eval()
+    adapter = built(kind)
     with torch.no_grad():
         for name, parameter in adapter.named_parameters():
             if name.endswith("bias"):
@@ -46,7 +53,7 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
 def fresh(adapter: Adapter) -> Adapter:
     """Another of its kind, with other weights."""
     torch.manual_seed(1)
-    return type(adapter)(len(CLASSES), max(SIZE, adapter.smallest)).eval()
+    return built(type(adapter))
 
 
 @pytest.fixture(params=[(96, 96), (96, 131)], ids=str)

@@ -151,6 +151,13 @@ def test_a_detector_whose_package_is_missing_says_so_when_it_is_asked_for(droppe
         detectors.find("bright")
 
 
+@pytest.mark.parametrize(("package", "extra"), detectors.EXTRAS.items())
+def test_where_an_extra_brings_the_package_it_is_named(package: str, extra: str, dropped: Path) -> None:
+    (dropped / "bright.py").write_text(f"raise ModuleNotFoundError(name='{package}.nn')\n" + NEW)
+    with pytest.raises(BadInput, match=rf"bright needs the package {package} -- `uv pip install -e '\.\[{extra}\]'`"):
+        detectors.find("bright")
+
+
 def test_one_detector_s_code_is_in_no_other_s_fingerprint(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     small = settings.detector.model_copy(update={"weights": "imagenet"})
     large = settings.detector.model_copy(update={"name": "fasterrcnn_resnet50_fpn", "weights": "coco"})
