@@ -169,6 +169,25 @@ def export(
     typer.echo(f"{arm} as {layout} is in {folder}; what the rule changed is PNG data under the images' own .jpg names")
 
 
+@app.command(rich_help_panel=PANEL)
+def convert(
+    model: Annotated[Path, typer.Argument(help="What torch.save wrote, of somebody you trust.")],
+    out: Annotated[Path, typer.Argument(help="A .safetensors file that does not exist yet.")],
+    classes: Annotated[str, typer.Option(help="The classes in the order of its rows, with commas.")] = "",
+) -> None:
+    """Turn a pickled model into tensors, which can be loaded without running anything.
+
+    **This runs the code that the file holds**: convert what you trust alone. The classes are those that the model names
+    itself, or yours (--classes).
+
+    Example: `salvoc convert runs/train/weights/best.pt mine/best.safetensors`
+    """
+    from toolkit.detectors.convert import convert
+
+    known = convert(model, out, [name.strip() for name in classes.split(",") if name.strip()])
+    typer.echo(f"{out} has the weights, of {', '.join(known) or 'classes that it does not name'}")
+
+
 @app.command("score-coco", rich_help_panel=PANEL)
 def score_coco(
     results: Annotated[Path, typer.Argument(help="COCO results: a list of image_id, category_id, bbox, score.")],

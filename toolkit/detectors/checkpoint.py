@@ -14,10 +14,11 @@ from torch import Tensor
 from toolkit.detectors.adapter import Adapter
 from toolkit.errors import BadInput, Problem
 from toolkit.files import replacing
+from toolkit.voc import voc_name
 
 PICKLED = (b"PK", b"\x80")  # how files of torch.save begin: a zip's, or a pickle's own
 TORCH = ("*.pt", "*.pth", "*.bin")  # its files' usual endings
-WITHIN = ("model", "state_dict", "model_state_dict")  # where training scripts keep the weights among other things
+WITHIN = ("ema", "model", "state_dict", "model_state_dict")  # where training scripts keep weights; averaged ones first
 
 
 def save_checkpoint(adapter: Adapter, path: Path, classes: Sequence[str]) -> None:
@@ -31,12 +32,14 @@ def save_checkpoint(adapter: Adapter, path: Path, classes: Sequence[str]) -> Non
 def load_checkpoint(adapter: Adapter, path: Path, classes: Sequence[str]) -> None:
     """Fill `adapter` from a checkpoint: safetensors (see `save_checkpoint`), or what torch reads as weights only.
 
-    The heads' rows are matched by class name: a class that the checkpoint does not know keeps its fresh weights. Where
-    it names no classes, its rows are taken to be of those that the adapter's description names.
+    The heads' rows are matched by class name, COCO's by those that VOC has for them: a class that the checkpoint does
+    not know keeps its fresh weights. Where it names no classes, its rows are taken to be of those that the adapter's
+    description names.
     """
-    state, known = read(path)
+    state, named = read(path)
+    known = [name if name in classes else voc_name(name) for name in named or adapter.classes]
     try:
-        fill(adapter, state, known or list(adapter.classes), classes)
+        fill(adapter, state, known, classes)
     except (RuntimeError, IndexError) as error:
         mend = "set detector.name to the one it was made with"
         raise BadInput(Problem(str(path), f"is another detector's checkpoint ({error})"[:300], mend)) from None

@@ -1,6 +1,7 @@
 """torchvision's detectors as their own builders make them: a user's own."""
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import torchvision
@@ -64,6 +65,13 @@ class Torchvision(Adapter):
             )  # fmt: skip
         except (TypeError, ValueError, AssertionError, RuntimeError) as error:
             raise _refused(f"has arguments that {about.builder} does not take ({error})"[:300]) from None
+        # builders pass on what they do not know, and nobody after them minds it
+        taken = {
+            *signature(model.__class__).parameters,
+            *signature(torchvision.models.get_model_builder(about.builder)).parameters,
+        }
+        if unknown := about.arguments.keys() - taken:
+            raise _refused(f"has arguments that {about.builder} does not take: {', '.join(sorted(unknown))}")
         if model.transform.fixed_size and size != model.transform.fixed_size[0]:
             mend = f"use {model.transform.fixed_size[0]}"
             raise BadInput(Problem("detector.size", f"{about.builder} cannot take {size} pixels", mend))

@@ -243,25 +243,27 @@ def _covered(shown: Sequence[int], cells: Sequence[int]) -> Covered:
 
 
 def _validated(text: str) -> DetrConfig:
-    """A description of a DETR with one of timm's backbones; raises `BadInput`."""
+    """A description of a DETR with one of timm's backbones; raises `BadInput`.
+
+    transformers asks the hub for any other that is told by its name alone.
+    """
     try:
         about = json.loads(text)
-        kind, named = about.get("model_type"), about.get("id2label")
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise _refused(f"is no model's JSON ({error})"[:300]) from None
+        kind, named, backbone = (about.get(key) for key in ("model_type", "id2label", "backbone_config"))
+        timms = backbone["model_type"] == "timm_backbone" if backbone else about.get("use_timm_backbone", True)
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+        raise _refused(f"is no model's JSON ({type(error).__name__}: {error})"[:300]) from None
     if kind != "detr":
         raise _refused(f"describes a model of the type {kind!r}, which is not detr")
     if not named:
         raise _refused("names no classes (id2label)")
-    try:
-        config = DetrConfig.from_dict(about)
-        backbone = config.backbone_config
-        timms = backbone.model_type == "timm_backbone" and backbone.features_only
-    except Exception as error:  # its checks raise what each field's type does
-        raise _refused(f"describes no DETR ({type(error).__name__}: {error})"[:300]) from None
     if not timms:
         raise _refused("has a backbone that is not timm's (use_timm_backbone)")
-    return config
+    about.pop("backbone_kwargs", None)  # of older files, which say what is so anyway
+    try:
+        return DetrConfig.from_dict(about)
+    except Exception as error:  # its checks raise what each field's type does
+        raise _refused(f"describes no DETR ({type(error).__name__}: {error})"[:300]) from None
 
 
 def _refused(fault: str) -> BadInput:

@@ -207,7 +207,7 @@ def _validated(text: str) -> dict[str, Any]:
     unknown = {str(kind) for kind in kinds if not _is_layer(str(kind))}
     if unknown:
         raise _refused(f"names layers that ultralytics does not have: {', '.join(sorted(unknown))}")
-    if not ACTIVATION.fullmatch(about.get("activation") or "nn.SiLU()"):
+    if about.get("activation") is not None and not ACTIVATION.fullmatch(str(about["activation"])):
         raise _refused(f"has the activation {about['activation']!r}, which is no torch.nn module with plain arguments")
     if kinds[-1] != "Detect" or about.get("end2end"):
         raise _refused("ends in another head than YOLOv8's")
