@@ -190,11 +190,13 @@ def test_what_is_not_ultralytics_own_is_refused(tmp_path: Path, monkeypatch: pyt
 
 IMPORT = """
 import os, socket, warnings, cv2, numpy, torch
+from PIL import Image
 socket.getaddrinfo = socket.socket.connect = lambda *_, **__: 1 / 0
 def state():
     printed = repr(vars(torch._tensor_str.PRINT_OPTS)), repr(numpy.get_printoptions())
     threads = cv2.getNumThreads(), torch.get_num_threads()
-    return dict(os.environ), threads, torch.save, torch.load, printed, list(warnings.filters)
+    functions = torch.save, torch.load, Image.open, cv2.imread
+    return dict(os.environ), threads, functions, printed, list(warnings.filters)
 from toolkit import detectors
 before = state()
 detectors.find("yolov5s")
