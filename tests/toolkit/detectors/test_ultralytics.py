@@ -20,7 +20,7 @@ from toolkit.detectors.published import checkpoints
 from toolkit.errors import BadInput
 from toolkit.params import Detector
 
-pytest.importorskip("ultralytics")
+pytest.importorskip("toolkit.detectors.ultralytics")  # not the package itself: it changes the process
 family = detectors.find("ultralytics")
 CLASSES = ("cat", "dog", "cow")
 
