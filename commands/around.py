@@ -185,7 +185,8 @@ def convert(
     from toolkit.detectors.convert import convert
 
     known = convert(model, out, [name.strip() for name in classes.split(",") if name.strip()])
-    typer.echo(f"{out} has the weights, of {', '.join(known) or 'classes that it does not name'}")
+    told = f"of {', '.join(known)}" if known else "and names no classes: --classes would, or a model.yaml beside it"
+    typer.echo(f"{out} has the weights, {told}")
 
 
 @app.command("score-coco", rich_help_panel=PANEL)

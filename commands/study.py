@@ -1,12 +1,14 @@
 """`salvoc study` and `salvoc detectors`: any detectors compared with people, on any images (study/dvc.yaml)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from commands.checks import known, needs, settings
 from toolkit import places
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import new_folder
 
 PANEL = "Detectors compared with people"
@@ -28,24 +30,43 @@ def study(
 
     Examples: `salvoc study`, `salvoc study --faithfulness`
     """
+    from toolkit import saliency
     from training.study.report import build
 
     params = settings()
-    for dataset in params.study.datasets:
-        study_images(dataset)
+    for key in ("methods", "tested_methods"):
+        for name in getattr(params.study, key):
+            require_known(f"study.{key}", "method", name, saliency.methods())
+    absent: dict[str, str] = {}
     missing: dict[str, str] = {}
+    looked = False
+    for dataset in params.study.datasets:
+        with _left_out(absent, dataset):
+            study_images(dataset)
     for name in params.study.detectors:
-        try:
+        with _left_out(missing, name):
             for dataset in params.study.datasets:
-                study_look(dataset, name)
-                if faithfulness:
-                    study_faithfulness(dataset, name)
-        except BadInput as error:
-            missing[name] = "; ".join(f"{p.file}: {p.fault} -- {p.mend}" for p in error.problems)
-            typer.secho(f"{name} is left out: {missing[name]}", fg=typer.colors.YELLOW, err=True)
+                if dataset not in absent:
+                    study_look(dataset, name)
+                    looked = True
+                    if faithfulness:
+                        study_faithfulness(dataset, name)
+    if not looked:  # an older report stays
+        raise BadInput(Problem(name, why, "nothing was compared") for name, why in (absent | missing).items())
     with new_folder(places.DETECTORS) as out:
-        build(params, missing, out)
+        build(params, absent | missing, out)
     typer.echo(f"{places.DETECTORS / 'results.md'}, and with pictures report.html beside it")
+
+
+@contextmanager
+def _left_out(refused: dict[str, str], name: str) -> Iterator[None]:
+    """Note under its name why something cannot be done, and go on."""
+    try:
+        yield
+    except BadInput as error:
+        own = [p.fault if p.file.startswith("detector.") else f"{p.file}: {p.fault}" for p in error.problems]
+        refused[name] = "; ".join(f"{told} -- {p.mend}" for told, p in zip(own, error.problems, strict=True))
+        typer.secho(f"{name} is left out: {refused[name]}", fg=typer.colors.YELLOW, err=True)
 
 
 @app.command("study-images", rich_help_panel=PANEL)

@@ -23,6 +23,8 @@ def convert(pickled: Path, out: Path, classes: Sequence[str] = ()) -> list[str]:
     """
     if out.exists():
         raise BadInput(Problem(str(out), "exists already", "give a file that does not exist yet"))
+    if not pickled.is_file():
+        raise BadInput(Problem(str(pickled), "does not exist", "give a file that torch.save wrote"))
     try:
         with unchanged():
             stored = torch.load(pickled, map_location="cpu", weights_only=False)

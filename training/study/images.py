@@ -61,7 +61,11 @@ def _listed(tree: Tree, split: str) -> dict[str, Path]:
 def _found(root: Path) -> dict[str, Path]:
     """Every image below a folder by its name without the ending; raises `BadInput` where two have the same."""
     if not root.is_dir():
-        raise BadInput(Problem(str(root), "is not a folder", "mend `path` in study.datasets"))
+        raise BadInput(
+            Problem(
+                str(root), "is not a folder", "mend `path` in study.datasets; `salvoc download` fetches public ones"
+            )
+        )
     files: defaultdict[str, list[Path]] = defaultdict(list)
     for path in sorted(root.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file() and voc.safe_id(path.stem):

@@ -23,12 +23,12 @@ def build(
 ) -> None:  # fmt: skip
     """Look at `count` of a data set's images at most (see `images.build`) and write what came of it into `out`.
 
-    `agreement.parquet`: a row an image and method, with the agreement of its map (see `toolkit.agreement.against`) and
-    `on_objects`: whether the map is higher on the annotated objects than off them. Where the method explains single
-    objects and people looked at one that the detector finds (see `boxes.watched`), `box_*` is the agreement of that
-    object's own map inside and around its box. `people_*` is what people score against one another.
-    `detections.parquet`: a row a box that was found, however unsure. `heatmaps/METHOD/ID.png`: the maps. `about.json`:
-    what the detector is.
+    `agreement.parquet`: a row an image and method, with the agreement of its map (see `toolkit.agreement.against`);
+    `on_objects`: whether the map is higher on the annotated objects than off them; `empty`: whether it is constant;
+    `people_*`: what people score against one another. Where the method explains single objects and people looked at
+    one that the detector finds (see `boxes.watched`), `box_*` is the agreement of that object's own map inside and
+    around its box. `detections.parquet`: a row a box that was found, however unsure. `heatmaps/METHOD/ID.png`: the
+    maps. `about.json`: what the detector is.
     """
     source, attention = Tree(folder / "source"), folder / "attention"
     ids = drawn(source.ids(SPLIT), count)
@@ -45,6 +45,7 @@ def build(
             link(heatmap, out / "heatmaps" / method.method / f"{image_id}.png")
             row = agreement.against(maps.load(heatmap), attention, image_id, fixations)
             row |= {"on_objects": on_objects(maps.load(heatmap), known[image_id])}
+            row |= {"empty": not maps.load(heatmap).any()}
             row |= {f"people_{metric}": score for metric, score in people[image_id].items()}
             if image_id in near:
                 box, of_box = near[image_id]

@@ -22,8 +22,8 @@ ABOUT = (
     "the map's own values at random places. The last rows take no detector. {trivial}. {people}"
 )
 MARKED = (
-    f"Detectors marked *{UNTRAINED}* have learned nothing: their rows show that all runs, and are no results. What is "
-    "said of a detector holds for one that was trained."
+    f"Detectors marked *{UNTRAINED}* have learned nothing: their rows show that all runs, and are no results. A "
+    "checkpoint is believed to be of a trained one."
 )
 BOXES = (
     "In and around the box that people looked at: of the detections the smallest box that holds half of their "
@@ -81,8 +81,9 @@ def build(params: Params, missing: Mapping[str, str], out: Path, root: Path = Pa
 def _about(params: Params) -> str:
     predictor = params.attention.predictor
     trivial = "; ".join(f"{name}: {about}" for name, about in TRIVIAL.items())
-    people = f"people: {PEOPLE}. The gaze predictor is `{predictor}`: {PREDICTORS[predictor].about}."
-    return ABOUT.format(trivial=trivial, people=people)
+    people = f"people: {PEOPLE}, where they are known apart."
+    about = f" The gaze predictor is `{predictor}` ({PREDICTORS[predictor].about})."
+    return ABOUT.format(trivial=trivial, people=people) + about
 
 
 def _believed(folder: Path, params: Params) -> pd.DataFrame:
@@ -99,7 +100,8 @@ def _pictures(
     source, method = Tree(folder / "source"), str(looks[0].agreement["method"].iloc[0])
     whole = pd.concat([table for table in rows if table["dataset"].iloc[0] == dataset])
     points = whole[(whole["part"] == "image") & (whole["method"] == method) & whole["metric"].isin(["mae", "iou"])]
-    pictures.against_each_other(points, {t: name for t, name in TRUTHS.items() if t in set(points["truth"])},
+    titles = {t: f"{name} ({method})" for t, name in TRUTHS.items() if t in set(points["truth"])}
+    pictures.against_each_other(points, titles,
                                 out / f"{dataset}_scatter.png")  # fmt: skip
     ids = sorted(looks[0].agreement["id"].unique())[:PICTURED]
     sheet = []

@@ -68,10 +68,10 @@ def agreement(looks: Sequence[Look], truth: str, resampling: Score, part: str = 
                     known = estimate(own[column], resampling)
                     without = [f"{part}{truth}_{of}_{metric}" for of in ("chance", "centre")]
                     trivial = [own[name].mean() if name in own else np.nan for name in without]
-                    rows.append((look.label, method, metric, int(own[column].count()), *known, *trivial))
-    return pd.DataFrame(
-        rows, columns=["detector", "method", "metric", "images", "value", "lo", "hi", "chance", "centre"]
-    )
+                    counts = int(own[column].count()), int(own["empty"].sum())
+                    rows.append((look.label, method, metric, *counts, *known, *trivial))
+    columns = ["detector", "method", "metric", "images", "empty", "value", "lo", "hi", "chance", "centre"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def estimate(values: pd.Series, resampling: Score) -> tuple[float, float, float]:
@@ -89,7 +89,7 @@ def shown(
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.to_dict("records"):
-        cells = rows.setdefault((row["detector"], row["method"]), {"images": str(row["images"])})
+        cells = rows.setdefault((row["detector"], row["method"]), {"images": _counted(row["images"], row["empty"])})
         cells[f"{truth}.{row['metric']}"] = bootstrap.Estimate(row["value"], row["lo"], row["hi"]).told()
         if row["metric"] in BY_CHANCE:
             cells[f"{METRICS[row['metric']].heading} by chance"] = f"{row['chance']:.3f}"
@@ -103,6 +103,11 @@ def shown(
     whole = pd.DataFrame([{"detector": d, "method": m, **cells} for (d, m), cells in rows.items()])
     below = pd.DataFrame([] if part else _without(looks[0].agreement, truth))  # each detector has boxes of its own
     return pd.concat([whole, below], ignore_index=True).fillna("").set_index("detector")
+
+
+def _counted(images: int, empty: int) -> str:
+    """How many images, and in how many the map is empty, which by itself has a good MAE where people look at little."""
+    return f"{images}, {empty} maps empty" if empty else str(images)
 
 
 def _without(first: pd.DataFrame, truth: str) -> list[dict[str, str]]:
@@ -131,7 +136,7 @@ def detections(looks: Sequence[Look], source: Tree, classes: Sequence[str], resa
     for look in looks:
         found = by_image(look.detections, ids, classes)
         sure = np.mean([(own.scores >= CONFIDENT).sum() for own in found])
-        row = {"detector": look.label, f"boxes of score {CONFIDENT} or more, an image": f"{sure:.1f}"}
+        row = {"detector": look.label, f"boxes of score {CONFIDENT} or more, an image": f"{sure:.1f} boxes"}
         if annotated:
             scored = evaluate(truths, found, classes, resampling.resamples, resampling.seed)
             row["mAP@0.5 ↑"] = scored.map50.told()

@@ -54,6 +54,19 @@ def test_those_that_run_are_compared_and_the_others_named_with_the_mend(project:
     assert pd.read_csv(out / "agreement.csv").equals(table)
 
 
+def test_what_nothing_can_be_done_of_leaves_an_older_report_as_it_is(project: Path) -> None:
+    values = yaml.safe_load((project / "params.yaml").read_text())
+    values["study"] |= {"detectors": {"mine": DETECTORS["mine"]}}
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+    (project / "reports" / "detectors").mkdir(parents=True)
+    (project / "reports" / "detectors" / "results.md").write_text("older")
+    assert CliRunner().invoke(app, ["study"]).exit_code == 2
+    values["study"] |= {"methods": ["eigenkam"]}
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+    assert CliRunner().invoke(app, ["study"]).exit_code == 2  # before anything is looked at
+    assert (project / "reports" / "detectors" / "results.md").read_text() == "older"
+
+
 def test_an_unknown_row_is_refused_with_those_there_are(project: Path) -> None:
     result = CliRunner().invoke(app, ["study-look", "drawn", "yolov9"])
     assert result.exit_code == 2

@@ -11,7 +11,7 @@ from training.study.tables import Look
 
 
 def look(name: str = "detr_resnet50", weights: str = "coco", **columns: list[float]) -> Look:
-    rows = pd.DataFrame({"id": ["a", "b"], "method": "eigencam"} | columns)
+    rows = pd.DataFrame({"id": ["a", "b"], "method": "eigencam", "empty": [False, True]} | columns)
     return Look(name, {"detector": {"weights": weights}}, rows, pd.DataFrame())
 
 
@@ -40,6 +40,7 @@ def test_trivial_maps_and_people_stand_below_and_random_weights_are_marked(setti
     looks = [look(**AGREED), look("yolov5s", "none", **AGREED)]
     read = tables.shown(tables.agreement(looks, "human", settings.score), looks, "human")
     assert list(read.index) == ["detr_resnet50", "yolov5s (random weights)", "centre", "constant", "people"]
+    assert read.loc["detr_resnet50", "images"] == "2, 1 maps empty"
     assert read.loc["centre", "human.iou"] == "0.200"
     assert read.loc["constant", "human.mae"] == "0.300"
     assert read.loc["people", "human.iou"] == "0.850"
