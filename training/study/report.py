@@ -101,8 +101,7 @@ def _pictures(
     whole = pd.concat([table for table in rows if table["dataset"].iloc[0] == dataset])
     points = whole[(whole["part"] == "image") & (whole["method"] == method) & whole["metric"].isin(["mae", "iou"])]
     titles = {t: f"{name} ({method})" for t, name in TRUTHS.items() if t in set(points["truth"])}
-    pictures.against_each_other(points, titles,
-                                out / f"{dataset}_scatter.png")  # fmt: skip
+    pictures.against_each_other(points, titles, out / f"{dataset}_scatter.png")
     ids = sorted(looks[0].agreement["id"].unique())[:PICTURED]
     sheet = []
     for image_id in ids:
