@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from commands.checks import known, needs, settings
 from toolkit import places
 from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import new_folder
+from toolkit.params import Params
 
 PANEL = "Detectors compared with people"
 Dataset = Annotated[str, typer.Argument(help="A row of `study.datasets` in params.yaml.", show_default=False)]
@@ -90,11 +92,7 @@ def study_look(dataset: Dataset, detector: Row) -> None:
     from training.study import detector_of, explaining
     from training.study.looks import build
 
-    params = settings()
-    known(dataset, params.study.datasets)
-    known(detector, params.study.detectors)
-    folder = places.COMPARED / dataset
-    needs(folder / "source", folder / "attention")
+    params, folder = _pair(dataset, detector)
     methods = explaining(params, params.study.methods)
     with new_folder(folder / "looks" / detector) as out:
         build(folder, detector, detector_of(params, detector), methods, params.study.images, params.data.classes, out)
@@ -106,14 +104,20 @@ def study_faithfulness(dataset: Dataset, detector: Row) -> None:
     from training.study import detector_of, explaining
     from training.study.believed import build
 
-    params = settings()
-    known(dataset, params.study.datasets)
-    known(detector, params.study.detectors)
-    folder, own = places.COMPARED / dataset, detector_of(params, detector)
-    needs(folder / "source", folder / "attention")
+    params, folder = _pair(dataset, detector)
     methods = explaining(params, params.study.tested_methods)
     tested = params.faithfulness.model_copy(update={"images": params.study.tested})
-    build(folder, own, methods, tested, params.data.classes, folder / "tested" / f"{detector}.csv")
+    out = folder / "tested" / f"{detector}.csv"
+    build(folder, detector_of(params, detector), methods, tested, params.data.classes, out)
+
+
+def _pair(dataset: str, detector: str) -> tuple[Params, Path]:
+    """The params, and the data set's folder, once both rows are known and its images are there."""
+    params, folder = settings(), places.COMPARED / dataset
+    known(dataset, params.study.datasets)
+    known(detector, params.study.detectors)
+    needs(folder / "source", folder / "attention")
+    return params, folder
 
 
 @app.command("study-tables", rich_help_panel=PANEL)

@@ -5,7 +5,7 @@ on the same grid. The table has no information gain, for a CAM is no probability
 and whatever makes a density of it would be judged as much as the CAM.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -86,18 +86,25 @@ def against(
 ) -> dict[str, float]:
     """A map's scores against what is known of where people look in that image."""
     row: dict[str, float] = {}
+    for name, size, truth in truths(attention, image_id, fixations):
+        row |= _named(name, compare(maps.scale(heatmap, *size), truth))
+    return row
+
+
+def truths(
+    attention: Path, image_id: str, fixations: Fixations | None = None
+) -> Iterator[tuple[str, tuple[int, int], dict[str, np.ndarray]]]:
+    """What is known of where people look in that image: its name in `TRUTHS`, its `grid`, and as `compare` takes it."""
     for name in TRUTHS:
         path = attention / name / f"{image_id}.png"
         if path.exists():
             truth = maps.load(path)
             size = grid(*truth.shape)
-            row |= _named(name, compare(maps.scale(heatmap, *size), {"map": maps.scale(truth, *size)}))
+            yield name, size, {"map": maps.scale(truth, *size)}
     if fixations and image_id in fixations.shares:
         size = grid(*fixations.sizes[image_id])
         points = {"fixations": fixations.shares[image_id], "others": fixations.others(image_id)}
-        counted = {name: counts(shares, *size) for name, shares in points.items()}
-        row |= _named("human", compare(maps.scale(heatmap, *size), counted))
-    return row
+        yield "human", size, {of: counts(shares, *size) for of, shares in points.items()}
 
 
 def people(image_id: str, fixations: Fixations) -> dict[str, float]:

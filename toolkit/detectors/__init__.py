@@ -63,13 +63,17 @@ def load(settings: Detector, classes: Sequence[str]) -> Adapter:
     return adapter.eval()
 
 
+def weights_of(kind: type[Adapter]) -> list[str]:
+    """What `detector.weights` may be for a detector."""
+    return ["checkpoint", *(["coco"] if kind.coco else []), "imagenet" if kind.imagenet else "none"]
+
+
 def _require(kind: type[Adapter], settings: Detector) -> None:
     """Raise `BadInput` where params ask for what a detector does not have."""
     name, size = settings.name, settings.size
-    known = ["checkpoint", *(["coco"] if kind.coco else []), "imagenet" if kind.imagenet else "none"]
     problems = []
-    if settings.weights not in known:
-        mend = f"use one of: {', '.join(known)}; or another detector"
+    if settings.weights not in weights_of(kind):
+        mend = f"use one of: {', '.join(weights_of(kind))}; or another detector"
         problems.append(Problem("detector.weights", f"{name} has no {settings.weights} weights", mend))
     if size < kind.smallest or (kind.largest and size > kind.largest):
         least = str(kind.smallest) if kind.smallest == kind.largest else f"{kind.smallest} or more"

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from toolkit import agreement, detectors, maps, saliency, voc
-from toolkit.agreement import TRUTHS, Fixations
+from toolkit import agreement, detectors, maps, saliency
+from toolkit.agreement import Fixations
 from toolkit.detectors.adapter import Adapter
 from toolkit.files import read_image
 from toolkit.params import Detector, Saliency
@@ -25,8 +25,8 @@ MARGIN = 0.5  # of a box's width and height, that is read around it on each side
 
 
 def watched_maps(
-    source: Tree, attention: Path, found: Mapping[str, Detections], detector: Detector, method: Saliency,
-    classes: Sequence[str], title: str,
+    source: Tree, attention: Path, known: Mapping[str, Annotation], found: Mapping[str, Detections], detector: Detector,
+    method: Saliency, classes: Sequence[str], title: str,
 ) -> dict[str, tuple[Box, Path]]:  # fmt: skip
     """By image the detected box that people looked at (see `watched`), and the file of the map of it alone.
 
@@ -38,8 +38,7 @@ def watched_maps(
     for image_id, own in found.items():
         with_people = attention / "human" / f"{image_id}.png"
         path = with_people if with_people.exists() else attention / "gaze" / f"{image_id}.png"
-        annotated = voc.read(source.annotation(image_id))
-        chosen = watched(own, maps.scale(maps.load(path), annotated.height, annotated.width))
+        chosen = watched(own, maps.scale(maps.load(path), known[image_id].height, known[image_id].width))
         if chosen is not None:
             x0, y0, x1, y1 = map(float, own.boxes[chosen])
             asked[image_id] = (x0, y0, x1, y1), int(own.classes[chosen])
@@ -75,17 +74,11 @@ def around(
 ) -> dict[str, float]:
     """A map's agreement `box_*` inside a box and around it, as far again as half of it on each side."""
     row: dict[str, float] = {}
-    for name in TRUTHS:
-        path = attention / name / f"{image_id}.png"
-        if path.exists():
-            truth = maps.load(path)
-            part = window(box, known.width, known.height, agreement.grid(*truth.shape))
-            row |= _within(name, part, heatmap, {"map": maps.scale(truth, *agreement.grid(*truth.shape))})
-    if image_id in fixations.shares:
-        size = agreement.grid(*fixations.sizes[image_id])
-        points = {"fixations": fixations.shares[image_id], "others": fixations.others(image_id)}
+    for name, size, truth in agreement.truths(attention, image_id, fixations):
         part = window(box, known.width, known.height, size)
-        row |= _within("human", part, heatmap, {of: agreement.counts(own, *size) for of, own in points.items()})
+        own = maps.normalise(maps.scale(heatmap, *size)[part])
+        cut = {of: maps.normalise(cells[part]) if of == "map" else cells[part] for of, cells in truth.items()}
+        row |= {f"box_{name}_{metric}": score for metric, score in agreement.compare(own, cut).items()}
     return row
 
 
@@ -100,15 +93,6 @@ def window(box: Box, width: int, height: int, size: tuple[int, int]) -> tuple[sl
 def _ends(start: float, end: float, cells: int) -> tuple[int, int]:
     first = min(max(int(start * cells), 0), cells - 1)
     return first, max(min(round(end * cells), cells), first + 1)
-
-
-def _within(
-    name: str, part: tuple[slice, slice], heatmap: np.ndarray, truth: Mapping[str, np.ndarray]
-) -> dict[str, float]:
-    size = next(iter(truth.values())).shape
-    own = maps.normalise(maps.scale(heatmap, *size)[part])
-    cut = {of: maps.normalise(cells[part]) if of == "map" else cells[part] for of, cells in truth.items()}
-    return {f"box_{name}_{metric}": score for metric, score in agreement.compare(own, cut).items()}
 
 
 def _explained(

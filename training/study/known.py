@@ -1,7 +1,6 @@
 """The detectors that there are, as a table: what a person asks before choosing one."""
 
 import pandas as pd
-from torch import nn
 
 from toolkit import detectors
 from toolkit.detectors.adapter import Adapter
@@ -30,20 +29,17 @@ def _about(name: str) -> dict[str, str]:
     }
     if kind.described:
         return about
-    model = _model(kind)
+    model = kind(len(VOC_CLASSES), kind.usual).model
     count = sum(parameter.numel() for parameter in model.parameters())
     return about | {"size": str(kind.usual), "parameters": f"{count / 1e6:.1f} M"}
 
 
-def _model(kind: type[Adapter]) -> nn.Module:
-    """The network with heads for VOC's classes."""
-    return kind(len(VOC_CLASSES), kind.usual).model
-
-
 def _weights(kind: type[Adapter]) -> str:
+    """What its weights may be, and whether they are here; those of one's own come last."""
     if kind.described:
         return f"a folder of yours with {kind.described}"
+    here = {"imagenet": " (embedded)"}
     if kind.coco:
-        there = "on disk" if kind.coco.file().exists() else "not on disk yet"
-        return f"coco ({there}), none, checkpoint"
-    return "imagenet (embedded), checkpoint"
+        here["coco"] = " (on disk)" if kind.coco.file().exists() else " (not on disk yet)"
+    own, *others = detectors.weights_of(kind)
+    return ", ".join(f"{name}{here.get(name, '')}" for name in (*others, own))

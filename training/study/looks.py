@@ -39,13 +39,12 @@ def build(
     for method in methods:
         paths = predicted(detector, source, known, method, classes, f"{name}, {method.method}")
         found = {image_id: unpacked(path)[0] for image_id, path in paths.items()}
-        near = watched_maps(source, attention, found, detector, method, classes, f"{name}, boxes")
+        near = watched_maps(source, attention, known, found, detector, method, classes, f"{name}, boxes")
         for image_id, path in paths.items():
-            heatmap = path.with_suffix(".png")
-            link(heatmap, out / "heatmaps" / method.method / f"{image_id}.png")
-            row = agreement.against(maps.load(heatmap), attention, image_id, fixations)
-            row |= {"on_objects": on_objects(maps.load(heatmap), known[image_id])}
-            row |= {"empty": not maps.load(heatmap).any()}
+            link(path.with_suffix(".png"), out / "heatmaps" / method.method / f"{image_id}.png")
+            heatmap = maps.load(path.with_suffix(".png"))
+            row = agreement.against(heatmap, attention, image_id, fixations)
+            row |= {"on_objects": on_objects(heatmap, known[image_id]), "empty": not heatmap.any()}
             row |= {f"people_{metric}": score for metric, score in people[image_id].items()}
             if image_id in near:
                 box, of_box = near[image_id]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit import bootstrap
+from toolkit.bootstrap import Estimate
 from toolkit.metrics import METRICS
 from toolkit.params import Score
 from toolkit.saliency import CONFIDENT
@@ -69,15 +70,14 @@ def agreement(looks: Sequence[Look], truth: str, resampling: Score, part: str = 
                     without = [f"{part}{truth}_{of}_{metric}" for of in ("chance", "centre")]
                     trivial = [own[name].mean() if name in own else np.nan for name in without]
                     counts = int(own[column].count()), int(own["empty"].sum())
-                    rows.append((look.label, method, metric, *counts, *known, *trivial))
+                    rows.append((look.label, method, metric, *counts, known.value, known.lo, known.hi, *trivial))
     columns = ["detector", "method", "metric", "images", "empty", "value", "lo", "hi", "chance", "centre"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def estimate(values: pd.Series, resampling: Score) -> tuple[float, float, float]:
-    """The mean over images, NaNs left out, and the ends of its interval."""
-    known = bootstrap.mean(values.to_numpy(np.float64), resampling.resamples, resampling.seed)
-    return known.value, known.lo, known.hi
+def estimate(values: pd.Series, resampling: Score) -> Estimate:
+    """The mean over images, NaNs left out, and its interval."""
+    return bootstrap.mean(values.to_numpy(np.float64), resampling.resamples, resampling.seed)
 
 
 def shown(
@@ -90,7 +90,7 @@ def shown(
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.to_dict("records"):
         cells = rows.setdefault((row["detector"], row["method"]), {"images": _counted(row["images"], row["empty"])})
-        cells[f"{truth}.{row['metric']}"] = bootstrap.Estimate(row["value"], row["lo"], row["hi"]).told()
+        cells[f"{truth}.{row['metric']}"] = Estimate(row["value"], row["lo"], row["hi"]).told()
         if row["metric"] in BY_CHANCE:
             cells[f"{METRICS[row['metric']].heading} by chance"] = f"{row['chance']:.3f}"
             if part:
@@ -127,7 +127,7 @@ def _without(first: pd.DataFrame, truth: str) -> list[dict[str, str]]:
 def detections(looks: Sequence[Look], source: Tree, classes: Sequence[str], resampling: Score) -> pd.DataFrame:
     """A row a detector: what it finds, and how often each method's map is higher on objects than off them.
 
-    mAP is over the classes of `resampling.objects` objects or more, by COCO's protocol at IoU 0.5.
+    mAP is over all classes that have an object, by COCO's protocol at IoU 0.5.
     """
     ids = sorted(looks[0].agreement["id"].unique())
     truths = [truth_of(source, image_id, classes) for image_id in ids]
@@ -141,7 +141,6 @@ def detections(looks: Sequence[Look], source: Tree, classes: Sequence[str], resa
             scored = evaluate(truths, found, classes, resampling.resamples, resampling.seed)
             row["mAP@0.5 ↑"] = scored.map50.told()
             for method, own in look.agreement.groupby("method", sort=False):
-                known = bootstrap.Estimate(*estimate(own["on_objects"], resampling))
-                row[f"{method}: higher on objects, of the images ↑"] = known.told()
+                row[f"{method}: higher on objects, of the images ↑"] = estimate(own["on_objects"], resampling).told()
         rows.append(row)
     return pd.DataFrame(rows).set_index("detector")
