@@ -22,14 +22,14 @@ ORDER = [
         "toolkit/metrics",
         "toolkit/pictures",
         "toolkit/mongod",
-        "toolkit/app",
         "toolkit/download",
     ],  # up to here the ground floor
     ["toolkit/attention", "toolkit/detectors"],
     ["toolkit/sources", "toolkit/pruning"],  # a source may ask whose gaze is known
     ["toolkit/saliency", "toolkit/agreement"],
     ["toolkit/selection", "toolkit/faithfulness"],
-    ["toolkit/variants", "toolkit/browse"],
+    ["toolkit/variants"],
+    ["toolkit/browse"],  # it previews what a rule would change
     ["toolkit/export"],
     ["training"],
     ["training/gaze", "training/study"],

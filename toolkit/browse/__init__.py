@@ -22,8 +22,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from toolkit import app, maps, mongod, voc
+from toolkit import maps, mongod, voc
 from toolkit.agreement import TRUTHS
+from toolkit.browse import app
 from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, png, seed_of, write
 from toolkit.metrics import METRICS
@@ -150,7 +151,7 @@ def open_app(dataset: "fiftyone.Dataset", port: int) -> tuple[str, subprocess.Po
             pass
     except OSError as error:
         raise BadInput(Problem(f"port {port}", f"cannot be used ({error.strerror})", "choose another port")) from None
-    command = [sys.executable, "-m", "toolkit.app", dataset.name, str(port)]
+    command = [sys.executable, "-m", "toolkit.browse.app", dataset.name, str(port)]
     server = mongod.bound(command, "KILL")  # politely, it waits half a minute for its database
     if not mongod.answers(server, port, PATIENCE):
         raise RuntimeError(f"the App's server does not answer (exit status {server.poll()}): {' '.join(command)}")

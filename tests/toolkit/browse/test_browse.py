@@ -2,7 +2,6 @@
 
 import base64
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from tests.browser import browser, needs_browser
 from toolkit import browse, files, maps, voc
 from toolkit.agreement import TRUTHS
 from toolkit.errors import BadInput
@@ -28,9 +28,6 @@ from toolkit.voc import Tree
 TRAIN, TEST, BASE = ["a", "b", "c"], ["d", "e"], ["f"]
 IDS = [*TRAIN, *TEST, *BASE]
 SIZE = 128
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking"]
 SERVE = """
 import sys
 from pathlib import Path
@@ -43,7 +40,7 @@ server.wait()
 EXPORT = """
 import sys
 from pathlib import Path
-from tests.toolkit.test_browse import export, make
+from tests.toolkit.browse.test_browse import export, make
 make(Path(sys.argv[1]))
 export(Path(sys.argv[1]))
 """
@@ -259,11 +256,10 @@ def _own_address() -> str:
     return next((a.address for a in found if not a.address.startswith("127.")), "127.0.0.2")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+@needs_browser
 def test_app_draws_the_heatmaps_over_the_images_whichever_address_is_opened(app: str) -> None:
-    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
-        page = browser.new_page(viewport={"width": 1200, "height": 800})
+    with browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1200, "height": 800})
         page.set_default_timeout(60_000)
         looker = page.locator("[data-cy=looker]")
         page.goto(app.partition("/datasets/")[0])  # what people type who know the port

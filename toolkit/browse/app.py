@@ -1,6 +1,6 @@
 """FiftyOne's server, with one route before its own: `/` leads to the dataset. FiftyOne shows an empty page there.
 
-`python -m toolkit.app DATASET PORT` serves on 127.0.0.1 and never returns; `browse.open_app` runs it.
+`python -m toolkit.browse.app DATASET PORT` serves on 127.0.0.1 and never returns; `browse.open_app` runs it.
 """
 
 import os
