@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test install format lock
+.PHONY: demo test docs install format lock
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     set up, run the whole study on the embedded sample, print its tables"
 	@echo "make test     set up, then format check, lint, type check and every test"
+	@echo "make docs     set up, then the documentation as a site that needs no network: site/index.html"
 	@echo "make install  set up only, into .venv; then: source .venv/bin/activate"
 	@echo "make format   format the code"
 	@echo "make lock     resolve requirements.lock and requirements-extras.lock anew from pyproject.toml"
@@ -28,6 +29,11 @@ test: .venv/extras
 	ruff check .
 	mypy
 	pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# The theme tells of its end in 2027 on every run; we know.
+docs: install
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+	@echo "site/index.html"
 
 install: .venv/installed
 
