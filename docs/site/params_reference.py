@@ -137,7 +137,7 @@ def typed(kind: dict[str, Any]) -> str:
     if "anyOf" in kind:
         return " or ".join(typed(one) for one in kind["anyOf"])
     if "enum" in kind or "const" in kind:
-        return ", ".join(f"`{value}`" for value in kind.get("enum", [kind.get("const")]))
+        return "one of " + ", ".join(f"`{value}`" for value in kind.get("enum", [kind.get("const")]))
     if kind.get("type") == "array":
         return "a list, each " + typed(kind["items"])
     bounds = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}
