@@ -59,6 +59,11 @@ def test_every_relative_link_leads_to_a_file_and_a_heading_that_are_there(page: 
     assert not lost
 
 
+def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
+    written = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*.ipynb")]
+    assert not [page.name for page in written if not (site / "docs" / f"{page.stem}.html").exists()]
+
+
 def leaves(command: object, name: str = "salvoc") -> Iterator[str]:
     """The names of all commands that are not hidden."""
     for own, below in getattr(command, "commands", {}).items():
