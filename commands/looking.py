@@ -6,6 +6,10 @@ from typing import Annotated
 import typer
 
 from commands.around import PANEL
+from commands.checks import known, settings
+from toolkit import places
+from toolkit.errors import BadInput, Problem
+from toolkit.params import Params
 
 app = typer.Typer()
 
@@ -36,3 +40,48 @@ def compare(
     typer.echo(build(a, b, arm, out))
     if out is not None:
         typer.echo(f"{out} has the same as compare.md, compare.csv and pictures")
+
+
+@app.command(rich_help_panel=PANEL)
+def look(
+    photos: Annotated[list[str], typer.Argument(help="Pictures, folders of them, or patterns.", metavar="PHOTO...")],
+    arm: Annotated[str | None, typer.Option(help="A row of `arms` whose detector looks.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Or a checkpoint of `detector.name`.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Which of the arm's detectors; its first by default.")] = None,
+    out: Annotated[Path, typer.Option(help="The folder for the pictures; none there is overwritten.")] = Path("looks"),
+) -> None:
+    """Look at any pictures through a detector: what it finds, where it looks, and where people are guessed to look.
+
+    It takes no `dvc repro`: without --arm and --weights the base detector looks, or where there is none yet the one
+    that params.yaml names. The numbers compare its saliency with the gaze predictor's attention, beside what the
+    centre bias would score.
+
+    Examples: `salvoc look cat.jpg dog.png`, `salvoc look ~/photos "shots/*.png" --arm erasing --out looks/erasing`
+    """
+    from toolkit.look import build
+    from toolkit.look import photos as found_at
+
+    for told in build(found_at(photos), _looking(arm, weights, seed), out):
+        typer.echo(told)
+    typer.echo(f"The pictures are in {out}")
+
+
+def _looking(arm: str | None, weights: Path | None, seed: int | None) -> Params:
+    """The params, their detector the one that is asked for."""
+    params = settings()
+    if arm is not None and weights is not None:
+        raise BadInput(Problem("command line", "has --arm and --weights", "name one of the two"))
+    if arm is not None:
+        known(arm, params.arms)
+        seeds = params.train_of(arm).seeds
+        weights = places.ARMS / arm / f"seed-{seeds[0] if seed is None else seed}.safetensors"
+    elif seed is not None:
+        raise BadInput(Problem("command line", "has a --seed of no arm", "name the arm, too"))
+    elif weights is None and places.BASE_WEIGHTS.exists():
+        weights = places.BASE_WEIGHTS
+    if weights is None:
+        return params
+    if not weights.exists():
+        mend = "name a file of weights" if arm is None else "`dvc repro` makes it, `dvc pull` fetches it"
+        raise BadInput(Problem(str(weights), "does not exist", mend))
+    return params.with_weights(weights)
