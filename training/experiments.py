@@ -13,6 +13,7 @@ import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.scm import RevError
+from dvc_data.index import DataIndexDirError
 from pydantic import ValidationError
 
 from toolkit import maps, places
@@ -24,6 +25,7 @@ from training.comparison import Score
 from training.tables import first_seed, stored_scores
 
 WORKSPACE = "workspace"  # what DVC calls the files as they lie here
+ABSENT = (FileNotFoundError, DvcException, DataIndexDirError)  # neither here, nor in git, nor in DVC's cache
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Experiment:
             with self._files.open(str(path), "rb") as file:
                 content: bytes = file.read()
                 return content
-        except (FileNotFoundError, DvcException):
+        except ABSENT:
             if self.name == WORKSPACE:
                 raise BadInput(Problem(str(path), "does not exist", "`dvc repro` makes it, or `dvc pull`")) from None
             mend = f"`dvc pull` fetches what was pushed; `dvc exp apply {self.name}` and `dvc repro` make it anew"
@@ -99,7 +101,7 @@ class Experiment:
         """What DVC has noted of a file, so that it need not be read; of one that lies here its own."""
         try:
             noted = self._files.info(str(path)).get("md5")
-        except FileNotFoundError:
+        except ABSENT:
             noted = None
         return noted or hashlib.md5(self.read(path), usedforsecurity=False).hexdigest()
 

@@ -138,8 +138,7 @@ def told(a: Results, b: Results, names: tuple[str, str], resampling: params.Scor
     parts.append(f"## Images that changed most\n\n{_images(changed_most(images))}")
     either = turned(images)
     first = f"The first {LISTED} of {len(either)}.\n\n" if len(either) > LISTED else ""
-    listed = _images(either.head(LISTED)) if len(either) else "None."
-    parts.append(f"## Main objects won or lost\n\n{first}{listed}")
+    parts.append(f"## Main objects won or lost\n\n{first}{_images(either.head(LISTED))}")
     parts.append(f"## Worst groups\n\n{_groups(groups(images, _before(a), resampling))}")
     return parts
 
@@ -210,6 +209,8 @@ def _gap(row: Mapping[Hashable, Any], p: str = "p") -> tuple[str, str]:
 
 
 def _images(images: pd.DataFrame) -> str:
+    if images.empty:
+        return "None."
     rows = [
         [row["id"], row["main"] or "", row["verdict"], *_ious(row), row["failures"]]
         for row in images.reset_index().to_dict("records")
