@@ -18,10 +18,7 @@ app = typer.Typer()
 def compare(
     a: Annotated[str, typer.Argument(help="An arm, or an experiment: a git revision, its DVC name, or `workspace`.")],
     b: Annotated[str, typer.Argument(help="The other.")],
-    arm: Annotated[
-        list[str] | None,
-        typer.Option(help="Of experiments: the arm that is compared, again for more; else all of both."),
-    ] = None,
+    arm: Annotated[str | None, typer.Option(help="Of experiments: which arms, with commas; else all of both.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder that does not exist yet, for compare.md, compare.csv and pictures.")
     ] = None,
@@ -37,7 +34,8 @@ def compare(
     """
     from training.compare import build
 
-    typer.echo(build(a, b, arm, out))
+    named = None if arm is None else [name.strip() for name in arm.split(",")]
+    typer.echo(build(a, b, named, out))
     if out is not None:
         typer.echo(f"{out} has the same as compare.md, compare.csv and pictures")
 
@@ -58,11 +56,13 @@ def look(
 
     Examples: `salvoc look cat.jpg dog.png`, `salvoc look ~/photos "shots/*.png" --arm erasing --out looks/erasing`
     """
+    from tqdm import tqdm
+
     from toolkit.look import build
     from toolkit.look import photos as found_at
 
     for told in build(found_at(photos), _looking(arm, weights, seed), out):
-        typer.echo(told)
+        tqdm.write(told)  # above the progress bar
     typer.echo(f"The pictures are in {out}")
 
 

@@ -100,6 +100,10 @@ def _pairs(a: str, b: str, arms: Sequence[str] | None) -> list[tuple[Side, Side]
     workspace = Experiment(WORKSPACE)
     if arms is None and {a, b} <= set(workspace.params.arms):
         return [_paired((workspace, a, a), (workspace, b, b))]
+    if arms is None and {a, b} & set(workspace.params.arms):
+        (other,) = {a, b} - set(workspace.params.arms)
+        mend = f"choose one of: {', '.join(workspace.params.arms)}; of two experiments name the --arm"
+        raise BadInput(Problem("command line", f"knows no arm {other!r}", mend))
     one, two = Experiment(a), Experiment(b)
     shared = [arm for arm in one.params.arms if arm in two.params.arms]
     named = shared if arms is None else arms

@@ -51,6 +51,7 @@ def test_weights_of_an_arm_or_a_file_are_taken_where_they_are_asked_for(clone: P
         (["look", "notes.txt", "--seed", "2"], "name the arm"),
         (["compare", "none", "erasing"], "images.parquet: does not exist -- `dvc repro`"),
         (["compare", "HEAD", "workspace"], "no revision or experiment 'HEAD'"),
+        (["compare", "none", "erasign"], "knows no arm 'erasign' -- choose one of: base, none"),
         (["compare", "none", "erasing", "--out", "datasets"], "exists already"),
     ],
 )
