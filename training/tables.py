@@ -1,6 +1,7 @@
 """Scores of all arms as tables: values, paired differences to `none`, and each as a person reads it."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from toolkit import bootstrap
 from toolkit.agreement import TRUTHS
 from toolkit.metrics import BASELINES, METRICS
 from training.comparison import Score, detectable, holm, interval, loaded, p_value
-from training.headings import VERDICTS, glance, headings
+from training.headings import FAILURES, VERDICTS, glance, headings
 
 REFERENCE = "none"  # the arm that the others are compared with
 ROW = ("arm", "metric", "seeds", "value", "sd", "lo", "hi")
@@ -22,7 +23,7 @@ THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)  # of selection, told beside the 
 WITHOUT_DETECTOR = [*BASELINES, "people"]  # the last rows of agreement
 
 
-def first_seed(path: Path) -> pd.DataFrame:
+def first_seed(path: Path | BytesIO) -> pd.DataFrame:
     """What each test image scored with the arm's first seed, by its id.
 
     Not those with the matching cue: no score is a mean over them.
@@ -31,7 +32,7 @@ def first_seed(path: Path) -> pd.DataFrame:
     return rows[(rows["run"] == 0) & (rows["split"] != "test_matching")].drop(columns="run").set_index("id")
 
 
-def stored_scores(path: Path, images: pd.DataFrame) -> dict[str, Score]:
+def stored_scores(path: Path | BytesIO, images: pd.DataFrame) -> dict[str, Score]:
     """An arm's scores; what is no mean over images was measured on all of the test split."""
     table, known = pd.read_parquet(path), images.count()
     whole = int((images["split"] == "test").sum())
@@ -43,18 +44,20 @@ def values(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
     return pd.DataFrame([_row(arm, name, score) for arm, own in scores.items() for name, score in own.items()])
 
 
-def differences(scores: Mapping[str, Mapping[str, Score]], images: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The other arms' scores less those of `none`, in pairs; without that arm there are none.
+def differences(
+    scores: Mapping[str, Mapping[str, Score]], images: Mapping[str, pd.DataFrame], reference: str = REFERENCE
+) -> pd.DataFrame:
+    """The other arms' scores less those of `none`, or of another `reference`, in pairs; without that there are none.
 
     As `values`, and with p by itself, p corrected over the arms, and the smallest difference that would have shown.
     """
-    known = scores.get(REFERENCE, {})
+    known = scores.get(reference, {})
     rows = []
     for arm, metric in product(scores, known):
-        if arm != REFERENCE:
+        if arm != reference:
             gap = scores[arm][metric] - known[metric]
             single = gap.values.size == 1
-            p = _by_flips(images[arm], images[REFERENCE], metric.replace(".", "_")) if single else p_value(gap)
+            p = _by_flips(images[arm], images[reference], metric.replace(".", "_")) if single else p_value(gap)
             rows.append(_row(arm, metric, gap) | {"p": p, "detectable": detectable(gap)})
     gaps = pd.DataFrame(rows, columns=[*ROW, "p", "detectable"])
     return gaps.assign(p_holm=gaps.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy(np.float64))))
@@ -159,3 +162,41 @@ def baseline_rows(known: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     cells = rows.assign(cell=rows["value"].map("{:.3f}".format))
     wanted = [name for name in WITHOUT_DETECTOR if name in set(rows["of"])]
     return cells.pivot(index="of", columns="metric", values="cell").reindex(index=wanted, columns=list(metrics))
+
+
+def by_failure(failures: Mapping[str, pd.DataFrame], images: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """A row an arm, a column a kind of `headings.FAILURES`: how many there are in the test images, means over seeds.
+
+    Both are by arm what `training.score` wrote: `failures.parquet` and `images.parquet`, whole. Where maps were made, a
+    cell tells how many lie in images in which the arm looked away from the objects (not `pointed`: see
+    `toolkit.boxes.looked_into`): `12 (7 looked away)`. An arm that looks away often has many of these for that alone:
+    so the last columns have how many failures there are in an image where it looked at an object and in one where it
+    looked away, and the share of images in which it did.
+    """
+    return pd.DataFrame({arm: _failed(own, images[arm]) for arm, own in failures.items()}).T
+
+
+def _failed(failures: pd.DataFrame, images: pd.DataFrame) -> dict[str, str]:
+    """An arm's row of `by_failure`."""
+    test = images[images["split"] == "test"]
+    seeds = test["run"].nunique()
+    whole = {kind: failures["kind"] == kind for kind in FAILURES} | {"all": pd.Series(True, failures.index)}
+    if "pointed" not in test:
+        return {kind: _count(own.sum() / seeds) for kind, own in whole.items()}
+    looked = test.set_index(["id", "run"])["pointed"].astype(bool)
+    away = ~looked.loc[list(zip(failures["id"], failures["run"], strict=True))].to_numpy(bool)
+    cells = {}
+    for kind, own in whole.items():
+        apart = f" ({_count((own & away).sum() / seeds)} looked away)" if own.any() else ""
+        cells[kind] = _count(own.sum() / seeds) + apart
+    for told, count, among in (
+        ("looked at", (~away).sum(), looked.sum()),
+        ("looked away", away.sum(), (~looked).sum()),
+    ):
+        cells[f"an image, {told}"] = f"{count / among:.2f}" if among else ""
+    return cells | {"images looked away": f"{(~looked).mean():.0%}"}
+
+
+def _count(mean: float) -> str:
+    """A mean over seeds: `12`, or `12.3` where it is no whole number."""
+    return f"{mean:.0f}" if mean == round(mean) else f"{mean:.1f}"
