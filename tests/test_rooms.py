@@ -20,6 +20,7 @@ ORDER = [
     [
         "toolkit/store",
         "toolkit/metrics",
+        "toolkit/boxes",
         "toolkit/pictures",
         "toolkit/mongod",
         "toolkit/download",

@@ -12,6 +12,14 @@ GROUPS = {
     "cue": "Reliance on the cue",
 }
 VERDICTS = ("right class", "wrong class", "not found")  # what became of an image's main object
+FAILURES = {  # the kinds of failure (see training/failures.py)
+    "classification": "in the right place, of the wrong class",
+    "localisation": "of the right class, not quite in its place",
+    "both": "both of these",
+    "duplicate": "a second detection of an object",
+    "background": "where there is no object",
+    "missed": "an object that nothing came near",
+}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from toolkit import agreement, maps, params, voc
+from toolkit import agreement, boxes, maps, params, voc
 from toolkit.agreement import TRUTHS, Fixations
 from toolkit.bootstrap import resampled_means
 from toolkit.files import write
@@ -23,7 +23,7 @@ from toolkit.metrics import BASELINES, METRICS
 from toolkit.sources.masks import CUE, TEST_SPLITS, read_mask
 from toolkit.voc import Tree
 from toolkit.workers import mapped
-from training import average_precision
+from training import average_precision, failures
 from training.average_precision import VOC_IOU, Detection, Truth, box_iou
 from training.comparison import Score, interval, stored
 from training.detections import Detections, by_image
@@ -58,8 +58,9 @@ def build(
     """Score predictions: a handful of numbers into `metrics`, all else into `out`; without maps there is no agreement.
 
     `out` gets `scores.csv` (see `listed`), `resamples.parquet` (a row a seed and resample, a column a score, so that
-    arms can be compared in pairs), `images.parquet` (a row an image, split and seed; see `explained`
-    and `judged`) and `per_class.csv` (see `by_class`). Returns the scores by name.
+    arms can be compared in pairs), `images.parquet` (a row an image, split and seed; see `explained` and `judged`),
+    `failures.parquet` (a row a failure on the split `test` and seed; see training/failures.py) and `per_class.csv` (see
+    `by_class`). Returns the scores by name.
     """
     table = pd.read_parquet(predictions.detections)
     objects = pd.read_parquet(predictions.objects) if predictions.objects else None
@@ -67,6 +68,7 @@ def build(
     fixations = agreement.fixations_of(source, attention)
     truths = {split: [truth_of(source, image_id, classes) for image_id in source.ids(split)] for split in splits}
     runs: dict[str, list[Run]] = {split: [] for split in splits}
+    failed: list[pd.DataFrame] = []
     for split in splits:
         ids = source.ids(split)
         for seed in predictions.seeds:
@@ -77,6 +79,7 @@ def build(
             images = explained(predictions.heatmaps / f"seed-{seed}", source, attention, split, fixations)
             if split == "test":
                 images = pd.concat([images, judged(truths[split], found, classes)], axis=1)
+                failed.append(failures.listed(found, truths[split], ids, classes).assign(run=len(failed)))
             if objects is not None and split == "test_random":
                 images["cue_log_odds"] = surer(objects[objects["seed"] == seed], source.ids("test_matching"), ids)
             runs[split].append(Run(detection, images))
@@ -86,6 +89,7 @@ def build(
     stored(scores).to_parquet(out / "resamples.parquet")
     tables = [r.images.assign(split=split, run=n) for split in splits for n, r in enumerate(runs[split])]
     pd.concat(tables, ignore_index=True).to_parquet(out / "images.parquet")
+    pd.concat(failed, ignore_index=True).to_parquet(out / "failures.parquet")
     by_class(runs["test"], truths["test"], classes).to_csv(out / "per_class.csv")
     return scores
 
@@ -100,7 +104,8 @@ def by_class(runs: Sequence[Run], truths: Sequence[Truth], classes: Sequence[str
 def explained(heatmaps: Path, source: Tree, attention: Path, split: str, fixations: Fixations) -> pd.DataFrame:
     """A row an image of a split: how its map in the folder `heatmaps` compares with where people look.
 
-    The sample's splits with a cue are asked another thing: how much the detector looks at it.
+    And whether it looks at the annotated objects (see `boxes.looked_into`). The sample's splits with a cue are asked
+    another thing: how much the detector looks at it.
     """
     ids, plain = source.ids(split), split == "test"
     if not heatmaps.is_dir():
@@ -109,7 +114,10 @@ def explained(heatmaps: Path, source: Tree, attention: Path, split: str, fixatio
     def row(image_id: str) -> dict[str, object]:
         heatmap = maps.load(heatmaps / f"{image_id}.png")
         if plain:
-            return {"id": image_id, **agreement.against(heatmap, attention, image_id, fixations)}
+            known = voc.read(source.annotation(image_id))
+            objects = boxes.covered([o.box for o in known.objects], known.height, known.width)
+            agreed = agreement.against(heatmap, attention, image_id, fixations)
+            return {"id": image_id, **agreed, **boxes.looked_into(heatmap, objects)}
         return {"id": image_id, **on_cue(heatmap, source, image_id)}
 
     rows = mapped(lambda: row, ids)

@@ -12,7 +12,7 @@ from toolkit import bootstrap
 from toolkit.agreement import TRUTHS
 from toolkit.metrics import BASELINES, METRICS
 from training.comparison import Score, detectable, holm, interval, loaded, p_value
-from training.headings import VERDICTS, glance, headings
+from training.headings import FAILURES, VERDICTS, glance, headings
 
 REFERENCE = "none"  # the arm that the others are compared with
 ROW = ("arm", "metric", "seeds", "value", "sd", "lo", "hi")
@@ -159,3 +159,41 @@ def baseline_rows(known: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     cells = rows.assign(cell=rows["value"].map("{:.3f}".format))
     wanted = [name for name in WITHOUT_DETECTOR if name in set(rows["of"])]
     return cells.pivot(index="of", columns="metric", values="cell").reindex(index=wanted, columns=list(metrics))
+
+
+def by_failure(failures: Mapping[str, pd.DataFrame], images: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """A row an arm, a column a kind of `headings.FAILURES`: how many there are in the test images, means over seeds.
+
+    Both are by arm what `training.score` wrote: `failures.parquet` and `images.parquet`, whole. Where maps were made, a
+    cell tells how many lie in images in which the arm looked away from the objects (not `pointed`: see
+    `toolkit.boxes.looked_into`): `12 (7 looked away)`. An arm that looks away often has many of these for that alone:
+    so the last columns have how many failures there are in an image where it looked at an object and in one where it
+    looked away, and the share of images in which it did.
+    """
+    return pd.DataFrame({arm: _failed(own, images[arm]) for arm, own in failures.items()}).T
+
+
+def _failed(failures: pd.DataFrame, images: pd.DataFrame) -> dict[str, str]:
+    """An arm's row of `by_failure`."""
+    test = images[images["split"] == "test"]
+    seeds = test["run"].nunique()
+    whole = {kind: failures["kind"] == kind for kind in FAILURES} | {"all": pd.Series(True, failures.index)}
+    if "pointed" not in test:
+        return {kind: _count(own.sum() / seeds) for kind, own in whole.items()}
+    looked = test.set_index(["id", "run"])["pointed"].astype(bool)
+    away = ~looked.loc[list(zip(failures["id"], failures["run"], strict=True))].to_numpy(bool)
+    cells = {
+        kind: f"{_count(own.sum() / seeds)} ({_count((own & away).sum() / seeds)} looked away)"
+        for kind, own in whole.items()
+    }
+    for told, count, among in (
+        ("looked at", (~away).sum(), looked.sum()),
+        ("looked away", away.sum(), (~looked).sum()),
+    ):
+        cells[f"an image, {told}"] = f"{count / among:.2f}" if among else ""
+    return cells | {"images looked away": f"{(~looked).mean():.0%}"}
+
+
+def _count(mean: float) -> str:
+    """A mean over seeds: `12`, or `12.3` where it is no whole number."""
+    return f"{mean:.0f}" if mean == round(mean) else f"{mean:.1f}"

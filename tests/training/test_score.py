@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT
-from toolkit import voc
+from toolkit import maps, voc
 from toolkit.agreement import TRUTHS
 from toolkit.bootstrap import Estimate
 from toolkit.files import write
@@ -222,9 +222,37 @@ def test_predictions_without_maps_are_scored_for_what_they_find(
     assert json.loads((out / "metrics.json").read_text()) == {"map50": 1, "map": 1, "reliance": 0}
     table = pd.read_csv(out / "scores.csv")
     assert set(table["of"]) == {"detector"}
+    assert pd.read_parquet(out / "failures.parquet").empty
+    assert not set(pd.read_parquet(out / "images.parquet")) & {"pointed", "in_boxes", "boxes_area"}
     scores = table.set_index("metric")["value"]
     assert scores["cue.map50_random"] == 0
     assert {"cue.log_odds", "cue.looked_at"}.isdisjoint(scores.index)
+
+
+def test_the_failures_of_each_seed_and_whether_its_map_points_at_an_object_are_kept_of_the_plain_test_split(
+    predictions: Path, sample: Tree, settings: Params, tmp_path: Path
+) -> None:
+    """Seed 1 finds everything and its maps say nothing, seed 2 finds nothing and looks at each first object."""
+    scenes = {scene: voc.read(sample.annotation(scene)) for scene in sample.ids("test")}
+    for scene, known in scenes.items():
+        heatmap = np.zeros((known.height, known.width), np.float32)
+        for seed in (1, 2):
+            for split in ("", "_matching", "_random"):
+                write(tmp_path / "heatmaps" / f"seed-{seed}" / f"{scene}{split}.png", maps.encode(heatmap))
+            x0, y0, x1, y1 = map(round, known.objects[0].box)
+            heatmap[(y0 + y1) // 2, (x0 + x1) // 2] = 1
+    of = Predictions(predictions / "detections.parquet", predictions / "heatmaps", [1, 2])
+    build(of, sample, tmp_path / "attention", VOC_CLASSES, settings.score, tmp_path / "metrics.json", tmp_path)
+    failures = pd.read_parquet(tmp_path / "failures.parquet")
+    assert list(failures) == ["id", "kind", "label", "score", "x0", "y0", "x1", "y1", "run"]
+    expected = [(scene, o.name, 1, "missed") for scene, known in scenes.items() for o in known.objects]
+    assert list(failures[["id", "label", "run", "kind"]].itertuples(index=False, name=None)) == expected
+    images = pd.read_parquet(tmp_path / "images.parquet")
+    test = images[images["split"] == "test"].groupby("run")
+    assert [set(own["pointed"]) for _, own in test] == [{False}, {True}]
+    assert [set(own["in_boxes"]) for _, own in test] == [{0}, {1}]
+    assert images.loc[images["split"] == "test", "boxes_area"].between(0, 1, inclusive="neither").all()
+    assert images.loc[images["split"] != "test", "pointed"].isna().all()
 
 
 def test_the_log_odds_of_main_objects_are_compared_scene_by_scene_and_seed_by_seed(

@@ -10,6 +10,7 @@ import pytest
 from tests.training.known import by_image, score
 from training import comparison, tables
 from training.comparison import Score
+from training.headings import FAILURES
 
 FLIPPED = 2 / 2**8  # the p of eight images that differ alike: all signs or none
 
@@ -231,3 +232,46 @@ def test_people_stand_below_the_baselines_where_they_are_known() -> None:
     rows = tables.baseline_rows(pd.concat([known, tables.ceiling(agreement)]), ["human.iou"])
     assert rows["human.iou"].to_dict() == {"chance": "0.050", "people": "0.500"}
     assert tables.ceiling(agreement[["split"]]).empty
+
+
+def failed(*rows: tuple[str, int, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["id", "run", "kind"])
+
+
+def looked(*rows: tuple[str, int, bool]) -> pd.DataFrame:
+    """Test images, whether their maps point at an object, and one with a cue that nobody asks about."""
+    table = pd.DataFrame(rows, columns=["id", "run", "pointed"]).assign(split="test")
+    return pd.concat([table, pd.DataFrame({"id": ["a_random"], "run": [0], "split": ["test_random"]})])
+
+
+def test_failures_are_counted_by_kind_and_by_whether_the_detector_looked_at_an_object() -> None:
+    failures = failed(("a", 0, "missed"), ("b", 0, "missed"), ("b", 0, "background"))
+    table = tables.by_failure({"none": failures}, {"none": looked(("a", 0, True), ("b", 0, False), ("c", 0, True))})
+    row = table.loc["none"]
+    assert list(table)[:7] == [*FAILURES, "all"]
+    assert (row["missed"], row["background"], row["both"]) == (
+        "2 (1 looked away)", "1 (1 looked away)", "0 (0 looked away)",
+    )  # fmt: skip
+    assert row["all"] == "3 (2 looked away)"
+    rates = row[["an image, looked at", "an image, looked away", "images looked away"]]
+    assert rates.tolist() == ["0.50", "2.00", "33%"]
+
+
+def test_failures_of_several_seeds_are_their_mean_each_by_its_own_map() -> None:
+    failures = failed(("a", 0, "missed"), ("a", 1, "missed"), ("b", 1, "missed"))
+    images = looked(("a", 0, True), ("b", 0, True), ("a", 1, False), ("b", 1, True))
+    row = tables.by_failure({"none": failures}, {"none": images}).loc["none"]
+    assert row["missed"] == "1.5 (0.5 looked away)"
+    assert row[["an image, looked at", "an image, looked away"]].tolist() == ["0.67", "1.00"]
+
+
+def test_without_maps_failures_are_counted_alone() -> None:
+    images = looked(("a", 0, True)).drop(columns="pointed")
+    row = tables.by_failure({"theirs": failed(("a", 0, "missed"))}, {"theirs": images}).loc["theirs"]
+    assert row.to_dict() == dict.fromkeys(FAILURES, "0") | {"missed": "1", "all": "1"}
+
+
+def test_an_arm_that_never_looks_away_or_never_fails_has_a_row() -> None:
+    images = looked(("a", 0, True))
+    row = tables.by_failure({"none": failed().astype({"run": int})}, {"none": images}).loc["none"]
+    assert row[["all", "an image, looked at", "an image, looked away"]].tolist() == ["0 (0 looked away)", "0.00", ""]

@@ -24,6 +24,7 @@ from PIL import Image
 
 from toolkit import maps, mongod, voc
 from toolkit.agreement import TRUTHS
+from toolkit.boxes import SHOWN
 from toolkit.browse import app
 from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, png, seed_of, write
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     import fiftyone
 
 COLOURS = {"human_attention": "#2ca02c", "gaze_attention": "#1f77ff", "saliency": "#ff2020", "ground_truth": "#d97706"}
-SHOWN = 0.3  # predictions below this score are not shown
 PATIENCE = 300  # seconds that the App may take to start: it is big, and reads its files from a cold disk
 SOURCE = "source"  # what `variant` says of an image that no variant changed
 
