@@ -1,7 +1,7 @@
 """A report's figures as pure functions: small panels, each as SVG for a page of either theme, or all as one PNG.
 
-A panel is as wide as a telephone: a page sets several side by side where there is room. In SVG the ink is the page's own
-(`currentColor`) and the two hues are its variables, so that a figure follows the page into the dark; text stays text.
+A panel is as wide as a telephone: a page sets several side by side where there is room. In SVG the ink is the page's
+own (`currentColor`) and the two hues are its variables: a figure follows the page into the dark. Text stays text.
 The hues are Okabe and Ito's, which people with any colour vision tell apart, darkened where white would swallow them;
 a mark's form says the same.
 """
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -30,7 +31,7 @@ MARKS = [
     ("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#c0639a", "D"), ("#b87d00", "v"), ("#2f8fc4", "P"),
     ("#8c6bb1", "X"), ("#7f7f7f", "<"),
 ]  # fmt: skip
-STYLE = {
+STYLE: dict[Any, object] = {
     "font.size": 9, "axes.titlesize": 9, "font.family": "DejaVu Sans", "svg.fonttype": "none", "svg.hashsalt": "salvoc",
     "axes.spines.top": False, "axes.spines.right": False, "text.color": INK, "axes.edgecolor": INK,
     "axes.labelcolor": INK, "axes.titlecolor": INK, "xtick.color": INK, "ytick.color": INK, "xtick.labelsize": 8,
@@ -51,8 +52,8 @@ class Panel:
 def forest(gaps: pd.DataFrame, titles: Mapping[str, tuple[str, bool]], shown: Sequence[tuple[str, str]]) -> list[Panel]:
     """A panel a metric: of each arm its difference to `none` and the interval, a row an arm.
 
-    `gaps` as `training.tables.differences`; `titles`: a metric's title and whether more is better; `shown`: the arms and
-    metrics whose difference is one. The band is the smallest difference that would have shown in every row.
+    `gaps` as `training.tables.differences`; `titles`: a metric's title and whether more is better; `shown`: the
+    arms and metrics whose difference is one. The band is the smallest difference that would have shown in every row.
     """
     panels = []
     for metric, (title, more) in titles.items():
@@ -116,7 +117,11 @@ def per_class(precision: pd.DataFrame, title: str) -> Panel:
     """A row a class, a mark an arm: average precision; `precision` [classes, arms], classes without objects are NaN."""
     known = precision.dropna(how="all")
     means = known.mean()
-    says = f"{title}, over {len(known)} classes. Mean: " + ", ".join(f"{arm} {means[arm]:.3f}" for arm in known) + "."
+    says = (
+        f"{title}, over {len(known)} classes. Mean: "
+        + ", ".join(f"{arm} {mean:.3f}" for arm, mean in means.items())
+        + "."
+    )
 
     def draw(axis: Axes) -> None:
         for at in range(len(known)):
@@ -136,7 +141,8 @@ def per_class(precision: pd.DataFrame, title: str) -> Panel:
 def histogram(iou: np.ndarray, threshold: float, title: str) -> Panel:
     """How many train images have which IoU, [n], with the threshold below which they are selected."""
     below = int((iou < threshold).sum())
-    says = f"{title}: {below} of {len(iou)} train images below the threshold of {threshold:g}; median {np.median(iou):.3f}."
+    says = f"{title}: {below} of {len(iou)} train images below the threshold of {threshold:g}"
+    says += f"; median {np.median(iou):.3f}." if len(iou) else "."
 
     def draw(axis: Axes) -> None:
         edges = np.linspace(0, 1, 41)
@@ -156,13 +162,16 @@ def histogram(iou: np.ndarray, threshold: float, title: str) -> Panel:
 
 def stacked(counts: pd.DataFrame, title: str) -> Panel:
     """A row a line of the table, a bar of as many parts as it has columns, with its numbers; `counts` [rows, parts]."""
-    each = "; ".join(f"{name}: " + ", ".join(f"{n:g} {part}" for part, n in row.items()) for name, row in counts.iterrows())
+    each = "; ".join(
+        f"{name}: " + ", ".join(f"{n:g} {part}" for part, n in row.items()) for name, row in counts.iterrows()
+    )
 
     def draw(axis: Axes) -> None:
         left = np.zeros(len(counts))
         for number, part in enumerate(counts):
+            hue = MARKS[number % len(MARKS)][0]
             axis.barh(
-                range(len(counts)), counts[part], left=left, height=0.7, label=part, color=MARKS[number % len(MARKS)][0],
+                range(len(counts)), counts[part], left=left, height=0.7, label=part, color=hue,
                 edgecolor="white", linewidth=0.6,
             )  # fmt: skip
             left += counts[part].to_numpy(np.float64)

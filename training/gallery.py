@@ -1,4 +1,4 @@
-"""Pictures inside a page: whole ones, and overlays that open large, by mouse, touch or keyboard and without a script."""
+"""Pictures inside a page: whole ones, and overlays that open large, by mouse, touch or keyboard, without a script."""
 
 import base64
 import io
@@ -44,7 +44,7 @@ def least_and_most(agreement: pd.DataFrame, truth: str) -> tuple[pd.DataFrame, p
 
 
 def overlays(rows: pd.DataFrame, truth: str, source: Tree, attention: Path, saliency: Path, name: str) -> list[Markup]:
-    """A list of images: with their objects, where the truth and where the base detector looks; `name` begins its ids."""
+    """A list of images: their objects, where the truth and where the base detector looks; `name` begins its ids."""
     items = []
     for number, (image_id, iou) in enumerate(zip(rows["id"], rows[f"{truth}_iou"], strict=True)):
         image = read_image(source.image(image_id))
@@ -56,8 +56,9 @@ def overlays(rows: pd.DataFrame, truth: str, source: Tree, attention: Path, sali
         title = f"{image_id}, IoU {iou:.3f}"
         items.append(
             ITEM.format(
-                name=f"{name}-{number}", says=title, title=title, small=_webp(small), w=small.shape[1], h=small.shape[0],
-                large=_webp(_beside([boxed, looked, seen], LARGE)),
+                name=f"{name}-{number}", says=title, title=title,
+                w=small.shape[1], h=small.shape[0],
+                small=_webp(small), large=_webp(_beside([boxed, looked, seen], LARGE)),
                 alt=f"{title}. From left to right: the image with its objects, where {who}, where the detector looks.",
             )
         )  # fmt: skip

@@ -59,24 +59,28 @@ def html(title: str, sections: Sequence[Section]) -> str:
 
 
 def drawn(panels: Mapping[str, Panel]) -> list[Markup]:
-    """Panels by the name that their ids begin with, each an element of a figure: its title and what it says in words."""
+    """Panels by the name that their ids begin with, each an element of a figure with what it says in words."""
     element = Markup('<div class="panel"><h3>{title}</h3>{svg}</div>')
     return [
         element.format(
             title=panel.title,
-            svg=Markup(svg(panel, name).replace("<svg", Markup('<svg role="img" aria-label="{}"').format(panel.says), 1)),
+            svg=Markup(
+                svg(panel, name).replace("<svg", Markup('<svg role="img" aria-label="{}"').format(panel.says), 1)
+            ),
         )
         for name, panel in panels.items()
     ]
 
 
 def _titled(table: pd.DataFrame) -> pd.DataFrame:
-    return table.rename(columns={name: str(heading) for name, heading in headings().items()})
+    """With the scores' headings, and each column in its own type row by row."""
+    return table.rename(columns={name: str(heading) for name, heading in headings().items()}).astype(object)
 
 
 def _coded(text: object) -> Markup:
-    """Text for a page, with code where Markdown has it."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    """Text for a page, with code and bold type where Markdown has them."""
+    bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(text)))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", bold))
 
 
 def _read(cell: object) -> Markup:

@@ -28,8 +28,12 @@ def tables4(results: pd.DataFrame, known: pd.DataFrame) -> dict[str, tuple[str, 
 
 def latex(title: str, cells: pd.DataFrame, label: str) -> str:
     r"""The table for a paper that has `\usepackage{booktabs}`."""
-    titled = cells.rename(columns={name: str(heading) for name, heading in headings().items()})
-    styled = titled.style.format(escape="latex").format_index(escape="latex", axis=0).format_index(escape="latex", axis=1)
+    titled = cells.rename(columns={name: str(heading) for name, heading in headings().items()}).rename_axis(
+        columns=None
+    )
+    styled = (
+        titled.style.format(escape="latex").format_index(escape="latex", axis=0).format_index(escape="latex", axis=1)
+    )
     caption = f"{title.partition(': ')[2].capitalize()}. Brackets are 95\\,\\% intervals."
     text = styled.to_latex(
         hrules=True, column_format="l" + "r" * cells.shape[1], caption=caption, label=label, position_float="centering"

@@ -29,12 +29,11 @@ def build(
     `losses` by arm and seed, indexed by step; `precision` [classes, arms]; `iou` by truth that of each train image.
     """
     tables = {"results": intervals(results, pictured), "differences": intervals(gaps, pictured)}
-    tables["training"] = pd.DataFrame(
-        [(arm, seed, step, loss) for arm, seeds in losses.items() for seed, own in seeds.items() for step, loss in own.items()],
-        columns=["arm", "seed", "step", "loss"],
-    )  # fmt: skip
-    long = precision.rename_axis(index="class", columns="arm").stack().rename("AP@0.5 VOC").reset_index()
-    tables["per_class"] = long[["arm", "class", "AP@0.5 VOC"]]
+    by_step = [((arm, seed), own) for arm, seeds in losses.items() for seed, own in seeds.items()]
+    rows = [(*of, step, loss) for of, own in by_step for step, loss in own.items()]
+    tables["training"] = pd.DataFrame(rows, columns=["arm", "seed", "step", "loss"])
+    named = precision.rename_axis("class").reset_index()
+    tables["per_class"] = named.melt("class", var_name="arm", value_name="AP@0.5 VOC").dropna()
     edges = np.arange(0, 1 + BIN / 2, BIN)
     counts = {truth: np.histogram(values, edges)[0] for truth, values in iou.items()}
     tables["agreement"] = pd.DataFrame(
