@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup, escape
 
 from training.figures import Panel, svg
 from training.headings import headings
+
+END = "</main>"  # of a page's sections
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,21 @@ def markdown(title: str, sections: Sequence[Section]) -> str:
 
 def html(title: str, sections: Sequence[Section]) -> str:
     """The same with its figures: a page that asks nothing of any network."""
+    return _template().render(title=title, sections=sections)
+
+
+def table(title: str, cells: pd.DataFrame) -> Markup:
+    """One table as a page has it."""
+    return Markup(_template().module.table(title, cells))  # type: ignore[attr-defined]
+
+
+def _template() -> Template:
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FileSystemLoader(Path(__file__).parent)
     )
     environment.filters |= {"coded": _coded, "read": _read, "anchor": _anchor, "titled": _titled}
     environment.tests |= {"figure": lambda block: isinstance(block, Figure)}
-    return environment.get_template("page.html").render(title=title, sections=sections)
+    return environment.get_template("page.html")
 
 
 def drawn(panels: Mapping[str, Panel]) -> list[Markup]:

@@ -84,9 +84,10 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     main = {
         name: heading for name, heading in headings().items() if heading.pictured and name in set(results["metric"])
     }
+    titles = {name: str(headings()[name]) for name in headings() if name in {*main, *glance(set(results["metric"]))}}
     train = agreement[agreement["split"] == "train"]
     iou = {truth: train[f"{truth}_iou"].dropna().to_numpy() for truth in TRUTHS if f"{truth}_iou" in train}
-    series.build(results, gaps, main, losses, precision, iou, out / PLOTS / "metrics")
+    series.build(results, gaps, titles, losses, precision, iou, out / PLOTS / "metrics")
     shelf = out / PLOTS / "images"
     pictures.intervals(results, {name: heading.title for name, heading in main.items()}, shelf / "results.png")
     overlays(root, selection, [arm for arm in trained if rules[arm] != "none"], shelf)

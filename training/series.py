@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from toolkit.files import write
-from training.headings import Heading
 
 BIN = 0.025  # of the histogram of IoU
 
@@ -18,7 +17,7 @@ BIN = 0.025  # of the histogram of IoU
 def build(
     results: pd.DataFrame,
     gaps: pd.DataFrame,
-    pictured: Mapping[str, Heading],
+    titles: Mapping[str, str],
     losses: Mapping[str, Mapping[str, pd.Series]],
     precision: pd.DataFrame,
     iou: Mapping[str, np.ndarray],
@@ -26,14 +25,15 @@ def build(
 ) -> None:
     """Write them into `out`: results and differences to `none` with intervals, losses, AP by class, IoU's histogram.
 
-    `losses` by arm and seed, indexed by step; `precision` [classes, arms]; `iou` by truth that of each train image.
+    `titles` of the scores that are shown; `losses` by arm and seed, indexed by step; `precision` [classes, arms];
+    `iou` by truth that of each train image.
     """
-    tables = {"results": intervals(results, pictured), "differences": intervals(gaps, pictured)}
+    tables = {"results": intervals(results, titles), "differences": intervals(gaps, titles)}
     by_step = [((arm, seed), own) for arm, seeds in losses.items() for seed, own in seeds.items()]
     rows = [(*of, step, loss) for of, own in by_step for step, loss in own.items()]
     tables["training"] = pd.DataFrame(rows, columns=["arm", "seed", "step", "loss"])
     named = precision.rename_axis("class").reset_index()
-    tables["per_class"] = named.melt("class", var_name="arm", value_name="AP@0.5 VOC").dropna()
+    tables["per_class"] = named.melt("class", var_name="arm", value_name="ap50_voc").dropna()
     edges = np.arange(0, 1 + BIN / 2, BIN)
     counts = {truth: np.histogram(values, edges)[0] for truth, values in iou.items()}
     tables["agreement"] = pd.DataFrame(
@@ -44,8 +44,7 @@ def build(
         write(out / f"{name}.csv", table.to_csv(index=False, float_format="%.4f"))
 
 
-def intervals(table: pd.DataFrame, pictured: Mapping[str, Heading]) -> pd.DataFrame:
-    """The pictured scores of a table of `training.tables`, a row an arm and score."""
-    known = table[table["metric"].isin(list(pictured))].dropna(subset="value")
-    titles = known["metric"].map({name: str(heading) for name, heading in pictured.items()})
-    return known.assign(score=titles)[["arm", "score", "value", "lo", "hi"]]
+def intervals(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """The scores of a table of `training.tables` that have a title, a row an arm and score."""
+    known = table[table["metric"].isin(list(titles))].dropna(subset="value")
+    return known.assign(score=known["metric"].map(titles))[["arm", "score", "value", "lo", "hi"]]
