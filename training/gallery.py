@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -18,13 +17,14 @@ from toolkit.voc import Tree
 SHOWN = 12  # images of either kind
 LARGE, SMALL = 320, 150  # pixels of a picture's longer side, opened and not
 QUALITY = 75  # of WebP: half the bytes of a JPEG that looks the same
-WIDEST = 1600  # pixels
+WIDEST = 1400  # pixels
 ITEM = Markup(
-    '<li><button type="button" popovertarget="{name}" aria-label="Enlarge {says}"><img src="{small}" alt="" '
-    'width="{w}" height="{h}"></button><p>{title}</p><dialog popover id="{name}" aria-label="{says}">'
-    '<button type="button" class="close" popovertarget="{name}" popovertargetaction="hide" autofocus>Close</button>'
-    '<img src="{large}" alt="{alt}"><p>{alt}</p></dialog></li>'
+    '<li><button type="button" popovertarget="{name}" aria-label="Enlarge {title}"><img src="{small}" alt="" '
+    'width="{width}" height="{height}"></button><p>{title}</p><dialog popover id="{name}" aria-label="{title}">'
+    '<button type="button" class="close" popovertarget="{name}" popovertargetaction="hide" autofocus>Close</button> '
+    '{title}<div class="large">{large}</div></dialog></li>'
 )
+LOOKS = Markup('<figure><img src="{}" alt="{}"><figcaption>{}</figcaption></figure>')
 
 
 def whole(path: Path, title: str) -> Markup:
@@ -45,29 +45,24 @@ def least_and_most(agreement: pd.DataFrame, truth: str) -> tuple[pd.DataFrame, p
 
 def overlays(rows: pd.DataFrame, truth: str, source: Tree, attention: Path, saliency: Path, name: str) -> list[Markup]:
     """A list of images: their objects, where the truth and where the base detector looks; `name` begins its ids."""
+    looked = "Where people look" if truth == "human" else "Where the gaze predictor expects people to look"
     items = []
     for number, (image_id, iou) in enumerate(zip(rows["id"], rows[f"{truth}_iou"], strict=True)):
         image = read_image(source.image(image_id))
-        looked = pictures.overlay(image, maps.load(attention / truth / f"{image_id}.png"))
-        seen = pictures.overlay(image, maps.load(saliency / f"{image_id}.png"))
-        boxed = pictures.boxed(image, source.annotation(image_id))
-        small = _beside([looked, seen], SMALL)
-        who = "people look" if truth == "human" else "the gaze predictor expects people to look"
-        title = f"{image_id}, IoU {iou:.3f}"
+        shown = {
+            "The image and its objects": pictures.boxed(image, source.annotation(image_id)),
+            looked: pictures.overlay(image, maps.load(attention / truth / f"{image_id}.png")),
+            "Where the detector looks": pictures.overlay(image, maps.load(saliency / f"{image_id}.png")),
+        }
+        small = np.concatenate([_within(overlay, SMALL) for overlay in list(shown.values())[1:]], axis=1)
+        large = [LOOKS.format(_webp(_within(own, LARGE)), f"{what}: {image_id}", what) for what, own in shown.items()]
         items.append(
             ITEM.format(
-                name=f"{name}-{number}", says=title, title=title,
-                w=small.shape[1], h=small.shape[0],
-                small=_webp(small), large=_webp(_beside([boxed, looked, seen], LARGE)),
-                alt=f"{title}. From left to right: the image with its objects, where {who}, where the detector looks.",
+                name=f"{name}-{number}", title=f"{image_id}, IoU {iou:.3f}", large=Markup("").join(large),
+                small=_webp(small), width=small.shape[1], height=small.shape[0],
             )
         )  # fmt: skip
     return [Markup('<ul class="overlays">{}</ul>').format(Markup("").join(items))]
-
-
-def _beside(images: Sequence[np.ndarray], side: int) -> np.ndarray:
-    """Images of one size side by side, each with a longer side of at most so many pixels."""
-    return np.concatenate([_within(image, side) for image in images], axis=1)
 
 
 def _within(image: np.ndarray, side: int) -> np.ndarray:

@@ -104,7 +104,7 @@ def test_an_overlay_opens_large_and_closes_by_keyboard(chromium: "Browser", repo
     assert dialog.is_visible()
     assert page.evaluate("document.activeElement.textContent") == "Close"
     small, large = (first.locator(f"{where} img").first.bounding_box() for where in ("> button", "dialog"))
-    assert large["width"] > 2 * small["width"]
+    assert large["width"] > 1.3 * small["width"]  # one of three against two of two side by side
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("Enlarge ")
