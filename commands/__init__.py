@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from commands import around, gaze, stages, study
+from commands import around, gaze, looking, stages, study
 from toolkit.errors import BadInput
 
 gc.set_threshold(100_000)  # importing torch makes a million objects: looking for garbage among them takes a second
@@ -34,5 +34,6 @@ app = typer.Typer(
 )
 app.add_typer(stages.app)
 app.add_typer(around.app)
+app.add_typer(looking.app)
 app.add_typer(study.app)
 app.add_typer(gaze.app, name="gaze", rich_help_panel=around.PANEL)

@@ -28,7 +28,7 @@ ORDER = [
     ["toolkit/attention", "toolkit/detectors"],
     ["toolkit/sources", "toolkit/pruning"],  # a source may ask whose gaze is known
     ["toolkit/saliency", "toolkit/agreement"],
-    ["toolkit/selection", "toolkit/faithfulness"],
+    ["toolkit/selection", "toolkit/faithfulness", "toolkit/look"],
     ["toolkit/variants"],
     ["toolkit/browse"],  # it previews what a rule would change
     ["toolkit/export"],

@@ -14,13 +14,13 @@ from toolkit import maps, voc
 from toolkit.files import read_image, replacing
 from toolkit.voc import Tree
 
-OPACITY = 0.55
+OPACITY, COLOURS = 0.55, "inferno"
 
 
 def overlay(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     """The map [h, w] in colours over the image [H, W, 3] uint8; where it is 0 the image shows through darker."""
     scaled = maps.scale(heatmap, *image.shape[:2])
-    colours = matplotlib.colormaps["inferno"](scaled)[..., :3] * 255
+    colours = matplotlib.colormaps[COLOURS](scaled)[..., :3] * 255
     return np.rint((1 - OPACITY) * image + OPACITY * colours).astype(np.uint8)
 
 
@@ -75,6 +75,43 @@ def framed(image: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
         edge[max(y0, 0) + thick : y1 - thick, max(x0, 0) + thick : x1 - thick] = False
         drawn[edge] = (60, 220, 120)
     return drawn
+
+
+def looked(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    labels: Sequence[str],
+    panels: Mapping[str, np.ndarray],
+    path: Path,
+    title: str,
+) -> None:
+    """A photo [H, W, 3] with labelled boxes [D, 4] in shares of its sides, and by its title each map [h, w] over it."""
+    height, width = image.shape[:2]
+    tall = float(np.clip(height / width, 0.3, 2))  # of a panel, over its width
+    figure, axes = plt.subplots(
+        1, 1 + len(panels), figsize=(4 * (1 + len(panels)) + 0.6, 4 * tall + 0.8), layout="constrained"
+    )
+    axes[0].imshow(image)
+    axes[0].set_title("photo", fontsize=9)
+    for number, ((x0, y0, x1, y1), label) in enumerate(
+        zip(boxes * [width, height, width, height], labels, strict=True)
+    ):
+        colour = f"C{number % 10}"
+        axes[0].add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=2))
+        axes[0].text(
+            max(x0, 0), max(y0, 0), label, fontsize=8, color="white", va="top", clip_on=True,
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.5},
+        )  # fmt: skip
+    for axis, (name, heatmap) in zip(axes[1:], panels.items(), strict=True):
+        axis.imshow(overlay(image, heatmap))
+        axis.set_title(name, fontsize=9)
+    for axis in axes:
+        axis.set(xticks=[], yticks=[])
+    scale = plt.cm.ScalarMappable(cmap=COLOURS)
+    bar = figure.colorbar(scale, ax=axes, fraction=0.02, pad=0.01, ticks=[0, 1])
+    bar.set_ticklabels(["least", "most"], fontsize=8)
+    figure.suptitle(title, fontsize=9)
+    _save(figure, path)
 
 
 def intervals(results: pd.DataFrame, metrics: Mapping[str, str], path: Path) -> None:

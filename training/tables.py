@@ -1,6 +1,7 @@
 """Scores of all arms as tables: values, paired differences to `none`, and each as a person reads it."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)  # of selection, told beside the 
 WITHOUT_DETECTOR = [*BASELINES, "people"]  # the last rows of agreement
 
 
-def first_seed(path: Path) -> pd.DataFrame:
+def first_seed(path: Path | BytesIO) -> pd.DataFrame:
     """What each test image scored with the arm's first seed, by its id.
 
     Not those with the matching cue: no score is a mean over them.
@@ -31,7 +32,7 @@ def first_seed(path: Path) -> pd.DataFrame:
     return rows[(rows["run"] == 0) & (rows["split"] != "test_matching")].drop(columns="run").set_index("id")
 
 
-def stored_scores(path: Path, images: pd.DataFrame) -> dict[str, Score]:
+def stored_scores(path: Path | BytesIO, images: pd.DataFrame) -> dict[str, Score]:
     """An arm's scores; what is no mean over images was measured on all of the test split."""
     table, known = pd.read_parquet(path), images.count()
     whole = int((images["split"] == "test").sum())
@@ -43,18 +44,20 @@ def values(scores: Mapping[str, Mapping[str, Score]]) -> pd.DataFrame:
     return pd.DataFrame([_row(arm, name, score) for arm, own in scores.items() for name, score in own.items()])
 
 
-def differences(scores: Mapping[str, Mapping[str, Score]], images: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The other arms' scores less those of `none`, in pairs; without that arm there are none.
+def differences(
+    scores: Mapping[str, Mapping[str, Score]], images: Mapping[str, pd.DataFrame], reference: str = REFERENCE
+) -> pd.DataFrame:
+    """The other arms' scores less those of `none`, or of another `reference`, in pairs; without that there are none.
 
     As `values`, and with p by itself, p corrected over the arms, and the smallest difference that would have shown.
     """
-    known = scores.get(REFERENCE, {})
+    known = scores.get(reference, {})
     rows = []
     for arm, metric in product(scores, known):
-        if arm != REFERENCE:
+        if arm != reference:
             gap = scores[arm][metric] - known[metric]
             single = gap.values.size == 1
-            p = _by_flips(images[arm], images[REFERENCE], metric.replace(".", "_")) if single else p_value(gap)
+            p = _by_flips(images[arm], images[reference], metric.replace(".", "_")) if single else p_value(gap)
             rows.append(_row(arm, metric, gap) | {"p": p, "detectable": detectable(gap)})
     gaps = pd.DataFrame(rows, columns=[*ROW, "p", "detectable"])
     return gaps.assign(p_holm=gaps.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy(np.float64))))
@@ -182,10 +185,10 @@ def _failed(failures: pd.DataFrame, images: pd.DataFrame) -> dict[str, str]:
         return {kind: _count(own.sum() / seeds) for kind, own in whole.items()}
     looked = test.set_index(["id", "run"])["pointed"].astype(bool)
     away = ~looked.loc[list(zip(failures["id"], failures["run"], strict=True))].to_numpy(bool)
-    cells = {
-        kind: f"{_count(own.sum() / seeds)} ({_count((own & away).sum() / seeds)} looked away)"
-        for kind, own in whole.items()
-    }
+    cells = {}
+    for kind, own in whole.items():
+        apart = f" ({_count((own & away).sum() / seeds)} looked away)" if own.any() else ""
+        cells[kind] = _count(own.sum() / seeds) + apart
     for told, count, among in (
         ("looked at", (~away).sum(), looked.sum()),
         ("looked away", away.sum(), (~looked).sum()),
