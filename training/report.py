@@ -95,18 +95,11 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     asked = [arm for arm, row in params.arms.items() if RULES[row.variant].images == "selected"]
     first = next((truth for truth in TRUTHS if truth in iou), "gaze")
     figure = _shown(shelf)
-    says = found(results, gaps, rules)
-    whole = images[next(iter(params.arms))]
-    outcome: list[Block] = [ASKED]
-    if says:
-        outcome += [headline(results, gaps, rules), ("What came out, in short", in_short(gaps, rules))]
-        outcome += [says[0], how_sure(results, gaps, int((whole["split"] == "test").sum()))]
-        outcome += [figure("differences", _forest(gaps), FOREST), *says[1:]]
-        outcome += [(f"At a glance: `{REFERENCE}`, and how the others differ from it", at_a_glance(results, gaps))]
+    tested = int((images[next(iter(params.arms))]["split"] == "test").sum())
     verdict = json.loads((root / places.FAITHFULNESS / "verdict.json").read_text())["says"]
     least, most = gallery.least_and_most(agreement, first)
     sections = [
-        Section("What came out", [*outcome, verdict]),
+        Section("What came out", outcome(results, gaps, rules, verdict, tested, figure)),
         Section("How to read it", notes(params, seeds, not people.empty)),
         Section("Tables 4a and 4b", list(four.values())),
         Section("Images changed", [
@@ -127,7 +120,7 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
             for how, rows in {"least": least, "most": most}.items() if len(rows)
         ]),
         Section("Failures", failed(folders)),
-        Section("Is the map true?", truth(root)),
+        Section("Is the map true?", [verdict, *truth(root)]),
         Section("All tables", [
             *tables(results, gaps, known, seeds),
             *([("The base detector: AP@0.5 by class", by_class(classes["base"]))] if "base" in classes else []),
@@ -144,6 +137,31 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     write(out / "results.md", text)
     write(out / "report.html", html(TITLE, sections))
     return text
+
+
+def outcome(
+    results: pd.DataFrame,
+    gaps: pd.DataFrame,
+    rules: Mapping[str, str],
+    verdict: str,
+    tested: int,
+    figure: Callable[..., Figure],
+) -> list[Block]:
+    """What was asked and what came out over so many `tested` images; the question alone where no arm compares."""
+    says = found(results, gaps, rules)
+    if not says or gaps.empty:
+        return [ASKED, *says]
+    true = verdict.partition(". ")[0].removesuffix(".")
+    return [
+        ASKED,
+        f"{headline(results, gaps, rules)} {true}.",
+        ("What came out, in short", in_short(gaps, rules)),
+        says[0],
+        how_sure(results, gaps, tested),
+        figure("differences", _forest(gaps), FOREST),
+        *says[1:],
+        (f"At a glance: `{REFERENCE}`, and how the others differ from it", at_a_glance(results, gaps)),
+    ]
 
 
 def _shown(shelf: Path) -> Callable[..., Figure]:

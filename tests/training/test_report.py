@@ -102,12 +102,12 @@ def study(root: Path, sample: Tree, seeds: int) -> None:
 ARMS = {"base": Arm(variant="none", steps=0), "none": Arm(variant="none"), "erasing": Arm(variant="erasing")}
 
 
-def built(root: Path, sample: Tree, settings: Params, seeds: int) -> Path:
+def built(root: Path, sample: Tree, settings: Params, seeds: int, arms: Mapping[str, Arm] = ARMS) -> Path:
     """The folder of the report of that study."""
     study(root, sample, seeds)
     out = root / "study"
     out.mkdir()
-    text = report.build(settings.model_copy(update={"arms": ARMS}), out, root)
+    text = report.build(settings.model_copy(update={"arms": dict(arms)}), out, root)
     assert text == (out / "results.md").read_text()
     return out
 
@@ -120,8 +120,8 @@ def test_a_report_says_what_its_numbers_cover(tmp_path: Path, sample: Tree, sett
         assert ("Seeds: not covered" in words) == ("(seeds: not covered)" in words) == (seeds == 1)
         assert ("fine-tuned with 3 seeds" in words) == ("the same images and 3 seeds" in words) == (seeds == 3)
         said = [
-            ASKED.replace("`none`", "none"), "moved it both ways", "Did the controls work?", "How sure is that?",
-            "What did the others move", "At a glance", "Is the map true? Yes.", "(Holm)", "Table 4a", "Table 4b",
+            ASKED.replace("`none`", "none"), "moved it both ways", "Is the map true? Yes.", "Did the controls work?",
+            "How sure is that?", "What did the others move", "At a glance", "(Holm)", "Table 4a", "Table 4b",
             "What each variant changed", "-0.100 [-0.200, +0.000]", "Detection, on the untouched test split",
             "aug.threshold",
         ]  # fmt: skip
@@ -145,6 +145,15 @@ def test_a_report_says_what_its_numbers_cover(tmp_path: Path, sample: Tree, sett
     assert gaps["value"][gaps["arm"] == "erasing"].tolist() == [0.1] * 5
     assert (gaps["seeds"] == seeds).all()
     assert {path.name for path in (out / "plots" / "images").iterdir()} == report.PICTURES.keys()
+
+
+@pytest.mark.parametrize("arms", [["none"], ["base"], ["base", "none"], ["base", "erasing"]])
+def test_any_arms_have_a_report(tmp_path: Path, sample: Tree, settings: Params, arms: list[str]) -> None:
+    out = built(tmp_path, sample, settings, 3, {arm: ARMS[arm] for arm in arms})
+    text, page = (out / "results.md").read_text(), (out / "report.html").read_text()
+    for words in (text, page):
+        assert ("How sure is that?" in words) == (arms == ["base", "none"])
+        assert "nan" not in words
 
 
 def test_the_same_inputs_make_the_same_bytes(tmp_path: Path, sample: Tree, settings: Params) -> None:
