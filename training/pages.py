@@ -89,9 +89,10 @@ def _titled(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _coded(text: object) -> Markup:
-    """Text for a page, with code and bold type where Markdown has them."""
+    """Text for a page, with code, bold and italic type where Markdown has them."""
     bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(text)))
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", bold))
+    italic = re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", bold)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", italic))
 
 
 def _read(cell: object) -> Markup:

@@ -112,8 +112,9 @@ def test_an_overlay_opens_large_and_closes_by_keyboard(chromium: "Browser", repo
 
 
 def test_on_paper_nothing_is_folded_or_cut_off(chromium: "Browser", report: Path) -> None:
-    page, _ = opened(chromium, report, "dark")
+    page, _ = opened(chromium, report, "dark", 720)  # pixels of A4 between its margins
     page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.get_by_text("Table 4a").first.is_visible()
     assert page.locator("details table").last.bounding_box()["height"] > 100

@@ -193,11 +193,12 @@ def test_each_series_has_the_axes_that_dvc_draws(tmp_path: Path, sample: Tree, s
 
 
 def test_a_page_escapes_what_it_is_told() -> None:
-    blocks = ["x & y", ("a < b", pd.DataFrame({"human.iou": ["<1>"], "z": [np.nan]})), "**`z < 1`**"]
+    blocks = ["x & y", ("a < b", pd.DataFrame({"human.iou": ["<1>"], "z": [np.nan]})), "**`z < 1`** or *so*"]
     page = pages.html("q < r", [Section("A & B", blocks)])
     for part in (
         "<h1>q &lt; r</h1>", '<h2 id="a-b">A &amp; B</h2>', "<caption>a &lt; b</caption>",
         "<td>&lt;1&gt;</td><td></td>",
-        "<p>x &amp; y</p>", "<p><strong><code>z &lt; 1</code></strong></p>", '<th scope="col">IoU human ↑</th>',
+        "<p>x &amp; y</p>",
+        "<p><strong><code>z &lt; 1</code></strong> or <em>so</em></p>", '<th scope="col">IoU human ↑</th>',
     ):  # fmt: skip
         assert part in page
