@@ -34,6 +34,20 @@ def open_app(
 
 
 @app.command(rich_help_panel=PANEL)
+def stamp(
+    file: Annotated[Path, typer.Argument(help="The copy, an HTML file.", show_default=False, dir_okay=False)],
+) -> None:
+    """Copy the report's page, and say in it which commit and which machine it comes from: to send to somebody.
+
+    Example: `salvoc stamp ~/erasing.html`
+    """
+    from training.stamp import build
+
+    build(file)
+    typer.echo(f"{file} is one file that opens anywhere, without a network")
+
+
+@app.command(rich_help_panel=PANEL)
 def layers(
     methods: Annotated[str, typer.Option(help="Methods of explanation, with commas between them.")] = "eigencam,odam",
     modules: Annotated[

@@ -153,27 +153,6 @@ def _with_ends(rows: pd.DataFrame) -> tuple[float, np.ndarray]:
     return value, np.array([[max(value - lo, 0)], [max(hi - value, 0)]])
 
 
-def bars(per_class: pd.DataFrame, path: Path) -> None:
-    """Average precision by class: a group of bars a class, a bar an arm."""
-    figure, axis = plt.subplots(figsize=(12, 3.4), layout="constrained")
-    per_class.plot.bar(ax=axis, width=0.8, fontsize=8)
-    axis.set(ylabel="AP@0.5 (VOC)", xlabel="", ylim=(0, 1))
-    axis.legend(fontsize=7, ncols=len(per_class.columns), loc="lower center", bbox_to_anchor=(0.5, 1))
-    _save(figure, path)
-
-
-def curves(losses: Mapping[str, pd.Series], path: Path) -> None:
-    """Each arm's training loss, indexed by step; an arm without one leaves its colour unused, as in `bars`."""
-    figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
-    for number, (arm, loss) in enumerate(losses.items()):
-        if len(loss):
-            axis.plot(loss.index, loss, label=arm, linewidth=1, color=f"C{number}")
-    axis.set(xlabel="step", ylabel="loss", ylim=(0, None))
-    axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the lines
-    axis.grid(alpha=0.3)
-    _save(figure, path)
-
-
 def falling(curves: pd.DataFrame, shares: Sequence[float], path: Path) -> None:
     """The mean score as pixels go and as they come back, a line an order; `curves` as faithfulness' `by_image`."""
     parts = curves.groupby(["direction", "fill"], sort=False)

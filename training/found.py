@@ -1,4 +1,4 @@
-"""What a run found, in words: first whether its controls worked, then what each arm moved."""
+"""What a run found, in words: which arm moved saliency towards people and at what cost, whether the controls worked."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,112 @@ NO_CONTROL = (
     "Where nothing moved, it may be that nothing could have been seen."
 )
 ONE_SEED = "All of this is of one seed; another might move a score further than its interval reaches."
+ASKED = (
+    "Asked: does a detector that is fine-tuned on changed images look where people look, more than one that is "
+    "fine-tuned on the images as they are (`none`), and what does that cost in mAP@0.5?"
+)
 Gaps = Mapping[tuple[str, str], Mapping[Hashable, Any]]  # by arm and metric a row of `training.tables.differences`
+
+
+def headline(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[str, str]) -> str:
+    """In a sentence or two: which arms but the controls moved saliency towards people, at what cost, and the caveat."""
+    gaps = {(row["arm"], row["metric"]): row for row in differences.to_dict("records")}
+    looks, towards = _looks(differences)
+    arms = [arm for arm, rule in rules.items() if arm != REFERENCE and not RULES[rule].frees]
+    ways = {arm: _ways(gaps, arm, looks) for arm in arms}
+    nearer = [arm for arm in arms if ways[arm] == {True}]
+    costs = {arm: _cell(gaps[arm, PRECISION], PRECISION) for arm in nearer if _ways(gaps, arm, [PRECISION]) == {False}}
+    if nearer:
+        cost = f"; mAP@0.5 fell in {', '.join(f'`{arm}` by {cell}' for arm, cell in costs.items())}"
+        says = f"{_names(nearer)} moved saliency towards {towards}" + (
+            cost if costs else ", at no cost in mAP@0.5 that shows"
+        )
+    else:
+        says = f"No arm moved saliency towards {towards} that shows"
+    for way, told in (({False}, "moved it away from them"), ({True, False}, "moved it both ways")):
+        if others := [arm for arm in arms if ways[arm] == way]:
+            says += f"; {_names(others)} {told}"
+    if results["seeds"].max() > 1:
+        return f"**{says}.**"
+    return f"**With this one seed, {says[:1].lower()}{says[1:]}.** Another might say otherwise."
+
+
+def _names(arms: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(f"`{arm}`" for arm in arms[:-1]), f"`{arms[-1]}`")))
+
+
+def _looks(differences: pd.DataFrame) -> tuple[list[str], str]:
+    """The study's two scores of agreement, IoU first, and with whom they compare: people where they are known."""
+    looks = [name for name in glance(set(differences["metric"])) if name.endswith((".iou", ".mae"))][::-1]
+    return looks, "people" if looks and looks[0].startswith("human") else "the gaze predictor"
+
+
+def _ways(gaps: Gaps, arm: str, metrics: Sequence[str]) -> set[bool]:
+    """Whether the differences that show are for the better, as a set: empty where none shows."""
+    shown = [(gaps[arm, name], headings()[name]) for name in metrics if (arm, name) in gaps]
+    return {(gap["value"] > 0) == heading.higher_is_better for gap, heading in shown if shows(gap)}
+
+
+def in_short(differences: pd.DataFrame, rules: Mapping[str, str]) -> pd.DataFrame:
+    """A row a fine-tuned arm: whether it moved saliency towards people, at what cost, and whether off the cue.
+
+    Without people's attention it is the gaze predictor's. `rules` as in `found`.
+    """
+    gaps = {(row["arm"], row["metric"]): row for row in differences.to_dict("records")}
+    known = glance(set(differences["metric"]))
+    looks, towards = _looks(differences)
+    rows = {}
+    for arm, rule in rules.items():
+        if arm != REFERENCE:
+            row = {
+                f"moved saliency towards {towards}?": _way(
+                    gaps, arm, looks, ("yes", "no, away from them", "no move that shows")
+                )
+            }
+            row |= {
+                "at what cost in mAP@0.5?": _way(gaps, arm, [PRECISION], ("none, a gain", "a cost", "none that shows"))
+            }
+            if reliance := [name for name in RELIANCE if name in known]:
+                row |= {
+                    "relies less on the cue?": _way(gaps, arm, reliance, ("yes", "no, more", "no change that shows"))
+                }
+            rows[f"{arm} (control)" if RULES[rule].frees else arm] = row
+    return pd.DataFrame(rows).T.rename_axis("arm")
+
+
+def _way(gaps: Gaps, arm: str, metrics: Sequence[str], words: tuple[str, str, str]) -> str:
+    """Which way an arm moved by these metrics, in `words` for better, worse and neither, and by how much.
+
+    Those that show are told, or the first where none does.
+    """
+    known = [name for name in metrics if (arm, name) in gaps and not np.isnan(gaps[arm, name]["value"])]
+    better, worse, neither = words
+    ways = _ways(gaps, arm, known)
+    says = "both ways" if len(ways) > 1 else {None: neither, True: better, False: worse}[next(iter(ways), None)]
+    shown = [name for name in known if shows(gaps[arm, name])]
+    if not known:
+        return "not measured"
+    each = [f"{headings()[name].title} {_cell(gaps[arm, name], name)}" for name in shown or known[:1]]
+    return f"{says}: {'; '.join(each)}"
+
+
+def how_sure(results: pd.DataFrame, differences: pd.DataFrame, images: int) -> str:
+    """What the intervals cover, of so many test images, and how small a difference this run could have shown."""
+    seeds = int(results["seeds"].max())
+    covered = f"of both the {images} test images and the {seeds} seeds" if seeds > 1 else f"of the {images} test images"
+    left = "" if seeds > 1 else ", and not of the seed: each arm has one, and another might change any answer here"
+    widest = differences.groupby("metric")["detectable"].max().dropna()
+    sizes = [f"{widest[name]:.3f} of {headings()[name].title}" for name in glance(set(widest.index))]
+    says = f"How sure is that? Brackets are 95 % intervals of the difference to `{REFERENCE}`: they cover the choice "
+    says += (
+        f"{covered}{left}. A difference counts where p < {ALPHA}, corrected over the arms (mAP of one seed has no p: "
+    )
+    says += "where its interval excludes 0)."
+    return says + (
+        f" One of {', '.join(sizes)} would have been seen 4 times in 5; a smaller one may be there unseen."
+        if sizes
+        else ""
+    )
 
 
 def found(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[str, str]) -> list[str]:

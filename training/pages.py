@@ -1,53 +1,104 @@
-"""A report's paragraphs and tables, as Markdown for a terminal and as a page with pictures."""
+"""A report's sections of paragraphs, tables and figures, as Markdown for a terminal and as one page with all inside."""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment
+from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup, escape
 
+from training.figures import Panel, svg
 from training.headings import headings
 
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>salvoc: results</title><style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 13px; white-space: nowrap }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left } img { max-width: 100% }
-</style></head><body><h1>Results</h1>
-{% for title, text in blocks %}
-{% if title %}<h2>{{ title }}</h2>{{ text }}{% else %}<p>{{ text }}</p>{% endif %}
-{% endfor %}
-{% for file, title in pictures.items() %}<h2>{{ title }}</h2><img src="{{ file }}" alt="{{ title }}">{% endfor %}
-</body></html>
-"""
-Block = str | tuple[str, pd.DataFrame]  # of a report: a paragraph, or a title and its table
+END = "</main>"  # of a page's sections
 
 
-def markdown(blocks: Sequence[Block]) -> str:
-    """The blocks for a terminal or a README."""
-    titles = {name: str(heading) for name, heading in headings().items()}
-    parts = ["# Results"]
-    for block in blocks:
-        if isinstance(block, str):
-            parts.append(block)
-        else:
-            parts.append(f"## {block[0]}\n\n{block[1].rename(columns=titles).to_markdown(floatfmt='.3f')}")
+@dataclass(frozen=True)
+class Figure:
+    """What a page alone shows: a title, its elements, and a sentence on how to read it."""
+
+    title: str
+    elements: Sequence[Markup]
+    about: str = ""
+
+
+Block = str | tuple[str, pd.DataFrame] | Figure  # a paragraph, a title and its table, or a figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """Blocks under one title; a page shows a folded one's when it is asked to."""
+
+    title: str
+    blocks: Sequence[Block]
+    folded: bool = False
+
+
+def markdown(title: str, sections: Sequence[Section]) -> str:
+    """The sections for a terminal or a README, without figures."""
+    parts = [f"# {title}"]
+    for section in sections:
+        blocks = [block for block in section.blocks if not isinstance(block, Figure)]
+        parts += [f"## {section.title}"] if blocks else []
+        for block in blocks:
+            if isinstance(block, str):
+                parts.append(block)
+            else:
+                parts.append(f"### {block[0]}\n\n{_titled(block[1]).to_markdown(floatfmt='.3f')}")
     return "\n\n".join(parts) + "\n"
 
 
-def html(blocks: Sequence[Block], pictured: Mapping[str, str]) -> str:
-    """The same with pictures, file and title each, as one page beside them."""
-    titles = {name: str(heading) for name, heading in headings().items()}
-    template = Environment(autoescape=True).from_string(PAGE)
-    coded = [
-        ("", _coded(block)) if isinstance(block, str)
-        else (_coded(block[0]), Markup(block[1].rename(columns=titles).to_html(border=0)))
-        for block in blocks
-    ]  # fmt: skip
-    return template.render(blocks=coded, pictures=pictured)
+def html(title: str, sections: Sequence[Section]) -> str:
+    """The same with its figures: a page that asks nothing of any network."""
+    return _template().render(title=title, sections=sections)
 
 
-def _coded(text: str) -> Markup:
-    """Text for a page, with code where Markdown has it."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+def table(title: str, cells: pd.DataFrame) -> Markup:
+    """One table as a page has it."""
+    return Markup(_template().module.table(title, cells))  # type: ignore[attr-defined]
+
+
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FileSystemLoader(Path(__file__).parent)
+    )
+    environment.filters |= {"coded": _coded, "read": _read, "anchor": _anchor, "titled": _titled}
+    environment.tests |= {"figure": lambda block: isinstance(block, Figure)}
+    return environment.get_template("page.html")
+
+
+def drawn(panels: Mapping[str, Panel]) -> list[Markup]:
+    """Panels by the name that their ids begin with, each an element of a figure with what it says in words."""
+    element = Markup('<div class="panel"><h3>{title}</h3>{svg}</div>')
+    return [
+        element.format(
+            title=panel.title,
+            svg=Markup(
+                svg(panel, name).replace("<svg", Markup('<svg role="img" aria-label="{}"').format(panel.says), 1)
+            ),
+        )
+        for name, panel in panels.items()
+    ]
+
+
+def _titled(table: pd.DataFrame) -> pd.DataFrame:
+    """With the scores' headings, and each column in its own type row by row."""
+    return table.rename(columns={name: str(heading) for name, heading in headings().items()}).astype(object)
+
+
+def _coded(text: object) -> Markup:
+    """Text for a page, with code, bold and italic type where Markdown has them."""
+    bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(text)))
+    italic = re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", bold)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", italic))
+
+
+def _read(cell: object) -> Markup:
+    """A table's cell; nothing for what is not known."""
+    return _coded("" if pd.isna(cell) else f"{cell:.3f}") if isinstance(cell, float) else _coded(cell)
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"\W+", "-", title.lower()).strip("-")

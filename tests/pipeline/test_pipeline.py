@@ -12,6 +12,7 @@ import yaml
 from tests.pipeline.conftest import SHRUNK, Repository, new_repository
 from toolkit.files import sha256
 from toolkit.voc import Tree
+from training.report import PICTURES
 
 Finished = tuple[Repository, str]
 
@@ -29,8 +30,8 @@ def test_the_whole_study_runs_and_the_committed_base_detector_is_taken_as_it_is(
     text = (repository.root / "reports" / "study" / "results.md").read_text()
     for arm in ("base", "none", "erasing", "inpainting", "chance", "centre", "constant"):
         assert f"| {arm} " in text
-    for picture in ("results.png", "agreement_least.png", "agreement_most.png", "per_class.png", "report.html"):
-        assert (repository.root / "reports" / "study" / picture).stat().st_size > 1000
+    for name in ("report.html", *(f"plots/images/{picture}" for picture in PICTURES)):
+        assert (repository.root / "reports" / "study" / name).stat().st_size > 1000
 
 
 def test_an_arm_s_metrics_are_a_handful_and_every_score_is_listed_with_its_interval(finished: Finished) -> None:
@@ -66,6 +67,23 @@ def test_dvc_s_own_views_work(finished: Finished) -> None:
     assert "map50" in shown and max(map(len, shown.splitlines())) <= 120
     assert repository.run("dvc exp show --csv").startswith("Experiment,")
     assert "results.png" in repository.run("dvc plots show --json")
+
+
+def test_dvc_draws_two_revisions_series_as_one_and_their_pictures_side_by_side(finished: Finished) -> None:
+    repository, _ = finished
+    repository.run("dvc exp run -S score.resamples=21 --name resampled")
+    shown = repository.run("dvc plots diff resampled HEAD --json")
+    plots = json.loads(shown[shown.index("{") : shown.rindex("}") + 1])["data"]
+    repository.run("git checkout -q -f HEAD")
+    repository.run("dvc checkout -q")
+    for name in ("differences", "results", "training", "per_class", "agreement"):
+        (plot,) = plots[f"reports/study/plots/metrics/{name}.csv"]
+        assert sorted(plot["revisions"]) == ["HEAD", "resampled"]
+        content = plot["content"]
+        drawn = content if isinstance(content, dict) else json.loads(content)
+        assert {row["rev"] for row in drawn["data"]["values"]} == {"HEAD", "resampled"}
+        assert "<DVC_METRIC" not in json.dumps(drawn)
+    assert len(plots["reports/study/plots/images/differences.png"]) == 2
 
 
 def test_a_remote_gives_a_second_clone_everything(finished: Finished, tmp_path: Path) -> None:

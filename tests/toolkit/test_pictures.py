@@ -12,7 +12,7 @@ from toolkit.voc import Annotation, Object, Tree, render
 
 GREEN = (60, 220, 120)
 RED, BLUE, WHITE = (200, 0, 0), (0, 0, 200), (255, 255, 255)
-FIRST_BAR, SECOND_BAR, POINTS = (0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E), (0x33, 0x5C, 0x81)  # of matplotlib, of ours
+POINTS = (0x33, 0x5C, 0x81)
 
 
 def plain(colour: tuple[int, int, int], height: int = 20, width: int = 20) -> np.ndarray:
@@ -127,32 +127,3 @@ def drawn_interval(drawn: np.ndarray) -> tuple[float, float, float]:
     left, right = np.flatnonzero(drawn[line])[[0, -1]]
     above = np.flatnonzero(drawn[line - 3])  # of the point and of both ends' caps
     return float(left), float(above[(above > left + 4) & (above < right - 4)].mean()), float(right)
-
-
-def test_bars_are_as_high_as_average_precision(tmp_path: Path) -> None:
-    precision = pd.DataFrame({"base": [0.25, 1.0], "none": [0.5, 0.75]}, index=["cat", "dog"])
-    pictures.bars(precision, tmp_path / "bars.png")
-    shown = read_image(tmp_path / "bars.png")
-    base, none = (bar_heights(where(shown, colour)) for colour in (FIRST_BAR, SECOND_BAR))
-    whole = base[1]
-    assert base[0] == pytest.approx(0.25 * whole, abs=2)
-    assert none == pytest.approx([0.5 * whole, 0.75 * whole], abs=2)
-
-
-def bar_heights(drawn: np.ndarray) -> list[int]:
-    """The heights of the two bars among the pixels [H, W], from left to right."""
-    foot = np.flatnonzero(drawn.any(axis=1))[-1]
-    columns = np.flatnonzero(drawn[foot])
-    return [int(drawn[:, columns[at]].sum()) for at in (len(columns) // 4, len(columns) * 3 // 4)]
-
-
-def test_curves_fall_as_the_losses_do(tmp_path: Path) -> None:
-    losses = {"none": pd.Series([4.0, 1.0], [0, 10]), "erasing": pd.Series([4.0, 4.0], [0, 10])}
-    pictures.curves(losses, tmp_path / "curves.png")
-    shown = read_image(tmp_path / "curves.png").astype(int)
-    # a thin line's pixels are mixed with the white behind it: more blue than red, or the other way round
-    blue, orange = shown[..., 2] - shown[..., 0] > 90, shown[..., 0] - shown[..., 2] > 90
-    left = slice(None, shown.shape[1] // 2)  # without the legend
-    falling, level = np.argwhere(blue[:, left]), np.argwhere(orange[:, left])
-    assert np.corrcoef(falling.T)[0, 1] > 0.9  # further right is further down
-    assert np.ptp(level[:, 0]) < np.ptp(falling[:, 0]) / 10

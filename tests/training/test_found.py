@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.found import NO_CONTROL, ONE_SEED, found, shows
+from training.found import NO_CONTROL, ONE_SEED, found, headline, how_sure, in_short, shows
 
 RULES = {"none": "none", "erasing": "erasing", "oracle": "oracle", "changed": "counterfactual"}
 RELIES, ODDS, PRECISION = "cue.reliance", "cue.log_odds", "detection.map50"
@@ -145,3 +145,54 @@ def test_without_a_p_it_shows_by_its_interval(value: float, expected: bool) -> N
 
 def test_a_difference_that_is_not_known_does_not_show() -> None:
     assert not shows(gap("erasing", PRECISION, np.nan, np.nan))
+
+
+LOOKS, ERROR = "human.iou", "human.mae"
+
+
+def in_a_line(*gaps: dict, seeds: int = 3) -> str:
+    results = pd.DataFrame({"arm": ["none"], "metric": [LOOKS], "value": [0.25], "seeds": [seeds]})
+    rest = [gap("erasing", LOOKS, 0.0, 0.01)] if not any(row["metric"] == LOOKS for row in gaps) else []
+    return headline(results, differences(*gaps, *rest), RULES)
+
+
+def test_the_first_line_says_which_arm_moved_saliency_towards_people_and_its_cost() -> None:
+    nearer = gap("erasing", LOOKS, 0.1, 0.05)
+    assert in_a_line(nearer) == "**`erasing` moved saliency towards people, at no cost in mAP@0.5 that shows.**"
+    cost = gap("erasing", PRECISION, -0.1, 0.05)
+    assert in_a_line(nearer, cost) == (
+        "**`erasing` moved saliency towards people; mAP@0.5 fell in `erasing` by -0.100 [-0.150, -0.050].**"
+    )
+    assert in_a_line() == "**No arm moved saliency towards people that shows.**"
+
+
+def test_a_smaller_error_is_nearer_and_a_greater_one_farther_and_both_at_once_is_neither() -> None:
+    assert "`erasing` moved saliency towards" in in_a_line(gap("erasing", ERROR, -0.1, 0.05))
+    assert "; `erasing` moved it away from them" in in_a_line(gap("erasing", ERROR, 0.1, 0.05))
+    both = gap("erasing", ERROR, 0.1, 0.05), gap("erasing", LOOKS, 0.1, 0.05)
+    assert "; `erasing` moved it both ways" in in_a_line(*both)
+
+
+def test_one_seed_is_the_first_word_of_it() -> None:
+    line = in_a_line(seeds=1)
+    assert line.startswith("**With this one seed, no arm moved") and line.endswith("Another might say otherwise.")
+
+
+def test_controls_are_told_as_such_and_not_in_the_first_line() -> None:
+    nearer = gap("oracle", LOOKS, 0.1, 0.05), gap("erasing", LOOKS, 0.0, 0.01)
+    assert "oracle" not in in_a_line(*nearer)
+    table = in_short(differences(*nearer), RULES)
+    assert list(table.index) == ["erasing", "oracle (control)", "changed (control)"]
+    towards, cost, cue = table.loc["oracle (control)"]
+    assert towards == "yes: IoU human +0.100 [+0.050, +0.150]"
+    assert cost == "none that shows: mAP@0.5 +0.000 [-0.010, +0.010]"
+    assert cue == "no change that shows: cue reliance +0.000 [-0.010, +0.010]"
+    assert table.loc["changed (control)"].iloc[0] == "not measured"
+
+
+def test_how_sure_it_is_says_what_the_intervals_cover() -> None:
+    gaps = differences(gap("erasing", LOOKS, 0.0, 0.01, detectable=0.125))
+    one, three = (how_sure(pd.DataFrame({"seeds": [n]}), gaps, 80) for n in (1, 3))
+    assert "cover the choice of the 80 test images, and not of the seed" in one
+    assert "cover the choice of both the 80 test images and the 3 seeds." in three
+    assert "0.125 of IoU human" in one

@@ -12,10 +12,12 @@ from toolkit.files import read_image, write
 from toolkit.metrics import PEOPLE
 from toolkit.params import Params
 from toolkit.voc import Tree
-from training.pages import Block, html, markdown
+from training import gallery
+from training.pages import Block, Figure, Section, html, markdown
 from training.study import tables
 from training.study.tables import TRIVIAL, UNTRAINED, Look
 
+TITLE = "Which detectors look where people look?"
 PICTURED = 6  # images in a contact sheet
 ABOUT = (
     "Brackets are 95 % bootstrap intervals over the images; an arrow says which way a score is better. *By chance*: "
@@ -72,9 +74,11 @@ def build(params: Params, missing: Mapping[str, str], out: Path, root: Path = Pa
         blocks.append("Nothing has been looked at yet.")
     else:
         pd.concat(rows, ignore_index=True).to_csv(out / "agreement.csv", index=False, float_format="%.4f")
-    text = markdown(blocks)
+    shown = [Figure(title, [gallery.whole(out / file, title)]) for file, title in drawn.items()]
+    sections = [Section("Compared", blocks), *([Section("Pictures", shown)] if shown else [])]
+    text = markdown(TITLE, sections)
     write(out / "results.md", text)
-    write(out / "report.html", html(blocks, drawn))
+    write(out / "report.html", html(TITLE, sections))
     return text
 
 
