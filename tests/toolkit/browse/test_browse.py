@@ -19,6 +19,7 @@ import pytest
 from tests.browser import browser, needs_browser
 from toolkit import browse, files, maps, voc
 from toolkit.agreement import TRUTHS
+from toolkit.browse.views import COLOURS
 from toolkit.errors import BadInput
 from toolkit.metrics import METRICS
 from toolkit.params import Cue
@@ -202,7 +203,7 @@ def test_views_and_what_is_active(dataset: Any) -> None:
         "worst agreement, gaze": "fedcba",
         "variant erasing": "a",
     }
-    assert set(dataset.app_config.active_fields.paths) == set(browse.COLOURS)
+    assert set(dataset.app_config.active_fields.paths) == set(COLOURS)
 
 
 def test_folder_without_an_export_is_bad_input(tmp_path: Path) -> None:
@@ -267,7 +268,7 @@ def test_app_draws_the_heatmaps_over_the_images_whichever_address_is_opened(app:
         until(lambda: looker.count() == 7, 30)
         page.goto(app)
         until(lambda: looker.count() == 7, 30)
-        for field, active in {**dict.fromkeys(browse.COLOURS, True), "prediction_erasing": False}.items():
+        for field, active in {**dict.fromkeys(COLOURS, True), "prediction_erasing": False}.items():
             assert page.locator(f"[data-cy=checkbox-{field}] input").is_checked() is active
 
         looker.first.click()

@@ -1,0 +1,33 @@
+"""The App, served for a dataset in a process of its own."""
+
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from toolkit import mongod
+from toolkit.browse import app
+from toolkit.errors import BadInput, Problem
+
+if TYPE_CHECKING:
+    import fiftyone
+
+PATIENCE = 300  # seconds that the App may take to start: it is big, and reads its files from a cold disk
+
+
+def open_app(dataset: "fiftyone.Dataset", port: int) -> tuple[str, subprocess.Popen[bytes]]:
+    """Serve the App on 127.0.0.1; the dataset's address and the process, once it answers. It ends with this one.
+
+    The port's first page leads to the dataset, too. It opens no browser. FiftyOne's own `launch_app` would join
+    whatever App answers on the port, with another database behind it, and gives up on a busy machine.
+    """
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    except OSError as error:
+        raise BadInput(Problem(f"port {port}", f"cannot be used ({error.strerror})", "choose another port")) from None
+    command = [sys.executable, "-m", "toolkit.browse.app", dataset.name, str(port)]
+    server = mongod.bound(command, "KILL")  # politely, it waits half a minute for its database
+    if not mongod.answers(server, port, PATIENCE):
+        raise RuntimeError(f"the App's server does not answer (exit status {server.poll()}): {' '.join(command)}")
+    return app.address(dataset.name, port), server
