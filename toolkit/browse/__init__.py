@@ -1,8 +1,8 @@
 """Every image with its boxes, attention, saliency, predictions, scores and decision, in FiftyOne."""
 
-from toolkit.browse.database import connect, load
+from toolkit.browse.database import connect, load, project, push
 from toolkit.browse.dataset import build
 from toolkit.browse.samples import voc_sample
 from toolkit.browse.server import open_app
 
-__all__ = ["build", "connect", "load", "open_app", "voc_sample"]
+__all__ = ["build", "connect", "load", "open_app", "project", "push", "voc_sample"]

@@ -18,9 +18,40 @@ def connect(folder: Path | None = None) -> ModuleType:
 
     A process has one database and the first call decides: what `load` imports after a `build` goes with the process.
     """
+    mongod.start(folder)
+    return _fiftyone()
+
+
+def project(root: Path = Path()) -> ModuleType:
+    """FiftyOne, connected to the project's own database."""
+    return connect(Path(os.environ.get("FIFTYONE_DATABASE_DIR", root / ".salvoc" / "fiftyone")))
+
+
+def load(folder: Path, name: str, *, root: Path = Path()) -> "fiftyone.Dataset":
+    """Import an export into the project's database; it replaces the dataset that has this name."""
+    _check(folder)
+    return _imported(project(root), folder, name, root)
+
+
+def push(folder: Path, name: str, *, overwrite: bool = False, root: Path = Path()) -> int:
+    """Import an export into the user's own FiftyOne; returns the number of samples.
+
+    Their database is FIFTYONE_DATABASE_URI's, else the one that FiftyOne starts by itself. Raises `BadInput` where it
+    has a dataset of this name that is not to be replaced.
+    """
+    _check(folder)
+    mongod.mongod()
+    fo = _fiftyone()
+    if not overwrite and fo.dataset_exists(name):
+        mend = "choose another name, or let it be replaced (--overwrite)"
+        raise BadInput(Problem(name, "is a dataset in your FiftyOne already", mend))
+    return int(_imported(fo, folder, name, root).count("filepath"))
+
+
+def _fiftyone() -> ModuleType:
+    """FiftyOne as salvoc uses it: it tells nobody, and warns of nothing that is no danger."""
     for name, value in {"DO_NOT_TRACK": "true", "DATABASE_VALIDATION": "false"}.items():
         os.environ.setdefault(f"FIFTYONE_{name}", value)
-    mongod.start(folder)
     import fiftyone
 
     logging.getLogger("fiftyone.core.collections").addFilter(_is_no_false_alarm)
@@ -32,11 +63,12 @@ def _is_no_false_alarm(record: logging.LogRecord) -> bool:
     return "export will be merged with existing files" not in record.getMessage()
 
 
-def load(folder: Path, name: str, *, root: Path = Path()) -> "fiftyone.Dataset":
-    """Import an export into the project's database; it replaces the dataset that has this name."""
+def _check(folder: Path) -> None:
     if not (folder / "samples.json").is_file():
         raise BadInput(Problem(str(folder), "is not an export for FiftyOne", "run `dvc repro` or `dvc pull`"))
-    fo = connect(Path(os.environ.get("FIFTYONE_DATABASE_DIR", root / ".salvoc" / "fiftyone")))
+
+
+def _imported(fo: ModuleType, folder: Path, name: str, root: Path) -> "fiftyone.Dataset":
     return fo.Dataset.from_dir(
         str(folder),
         fo.types.FiftyOneDataset,

@@ -68,7 +68,8 @@ def show(dataset: "fiftyone.Dataset", knobs: Knobs) -> "fiftyone.DatasetView":
     chosen = rows[rows["selected"]].sort_values("iou", kind="stable")["id"]
     masks = {known[image_id]: fo.Segmentation(mask_path=str(mask(image_id, knobs))) for image_id in chosen}
     dataset.set_values(FIELD, masks, key_field="id")
-    return dataset.select(list(masks), ordered=True)
+    drawn = fo.ViewField(f"{FIELD}.mask_path").contains_str(f"/{PLACE}/{knobs.erase_percent:g}/")
+    return dataset.select(list(masks), ordered=True).match(drawn)  # of the same view the App would show the old masks
 
 
 def clear(dataset: "fiftyone.Dataset") -> None:

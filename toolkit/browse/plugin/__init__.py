@@ -35,18 +35,13 @@ class Selection(foo.Panel):
         for knob in preview.KNOBS:
             ctx.panel.set_state(knob, getattr(start, knob))
         ctx.panel.set_state("active_fields", ctx.active_fields)
-        self.on_select(ctx)
+        self.on_moved(ctx)
         ctx.ops.reload_dataset()
         ctx.ops.set_active_fields(["ground_truth", preview.FIELD])
 
-    def on_select(self, ctx: Any) -> None:
+    def on_moved(self, ctx: Any) -> None:
         """Show the images that would be selected, and what of them would be erased."""
         ctx.ops.set_view(preview.show(ctx.dataset, self._knobs(ctx)))
-
-    def on_erase(self, ctx: Any) -> None:
-        """Show other pixels of the same images."""
-        preview.show(ctx.dataset, self._knobs(ctx))
-        ctx.ops.reload_samples()
 
     def on_unload(self, ctx: Any) -> None:
         """Leave no trace in the dataset."""
@@ -73,15 +68,15 @@ class Selection(foo.Panel):
             "threshold",
             label=f"threshold: IoU below {knobs.threshold:g}",
             view=types.SliderView(min=0, max=1, view_multiple_of=0.005, **slider),
-            on_change=self.on_select,
+            on_change=self.on_moved,
         )
         panel.float(
             "erase_percent",
             label=f"erase_percent: the most salient {knobs.erase_percent:g} % of the pixels",
             view=types.SliderView(min=0.5, max=max(30, knobs.erase_percent), view_multiple_of=0.5, **slider),
-            on_change=self.on_erase,
+            on_change=self.on_moved,
         )
-        panel.enum("against", ["known", "human", "gaze"], label="against", on_change=self.on_select)
+        panel.enum("against", ["known", "human", "gaze"], label="against", on_change=self.on_moved)
         panel.md(f"```bash\n{preview.command(knobs)}\n```", name="command", componentsProps=SEEN)
         return types.Property(panel, view=types.GridView(orientation="vertical", columns=1, gap=1, pad=2))
 

@@ -1,0 +1,104 @@
+"""Two revisions of a run as one dataset: an image is a group, its two versions stand side by side in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from toolkit import places
+from toolkit.browse.database import load, project
+
+if TYPE_CHECKING:
+    import fiftyone
+
+SAME = 0.5  # IoU from which on two boxes of a class are the same prediction
+
+
+def beside(roots: Mapping[str, Path]) -> "fiftyone.Dataset":
+    """One dataset of two runs' exports, by revision; a slice a revision.
+
+    New fields: `revision`, `file` (the image's, from the run's root), and where both revisions have the image
+    `change_SCORE` (the second's less the first's IoU) and `differs_ARM` (predictions that the other has not).
+    """
+    fo = project()
+    dataset = fo.Dataset(" beside ".join(roots), overwrite=True, persistent=True)
+    dataset.add_group_field("group", default=next(iter(roots)))
+    groups: dict[str, fiftyone.Group] = {}
+
+    def versions(revision: str, root: Path) -> "Iterator[fiftyone.Sample]":
+        part = load(root / places.FIFTYONE, f"{revision} alone", root=root)
+        every = part.select_group_slices() if part.media_type == "group" else part  # once there were no groups
+        for sample in every.iter_samples(progress=True):
+            known = {name: value for name, value in sample.to_dict().items() if name != "group"}
+            file = str(Path(sample.filepath).relative_to(root.absolute()))
+            group = groups.setdefault(file, fo.Group())
+            yield fo.Sample.from_dict(
+                known | {"revision": revision, "file": file, "group": group.element(revision).to_dict()}
+            )
+        dataset.app_config, dataset.mask_targets = part.app_config.copy(), dict(part.mask_targets)
+        part.delete()
+
+    for revision, root in roots.items():
+        dataset.add_samples(versions(revision, root), dynamic=True, progress=False)
+    _compare(dataset, *roots)
+    dataset.save()
+    return dataset
+
+
+def _compare(dataset: "fiftyone.Dataset", first: str, second: str) -> None:
+    """Add the differences, and views that sort by them."""
+    import fiftyone as fo
+
+    views = [dataset.select_group_slices(revision) for revision in (first, second)]
+    files = [dict(zip(view.values("file"), view.values("id"), strict=True)) for view in views]
+    both = [file for file in files[0] if file in files[1]]
+
+    def of_both(path: str) -> list[list]:
+        """What each revision has there, image by image."""
+        known = [dict(zip(view.values("id"), view.values(path), strict=True)) for view in views]
+        return [[values[ids[file]] for file in both] for ids, values in zip(files, known, strict=True)]
+
+    def add(field: str, values: Sequence[float | None]) -> None:
+        for view, ids in zip(views, files, strict=True):
+            found = {ids[file]: value for file, value in zip(both, values, strict=True) if value is not None}
+            view.set_values(field, found, key_field="id")
+
+    dataset.save_view(
+        f"{first}, {second} in turn",
+        dataset.select_group_slices([first, second]).sort_by([("file", 1), ("revision", 1)]),
+    )
+    for score in [name for name in dataset.get_field_schema(fo.FloatField) if "_iou" in name]:
+        add(
+            f"change_{score}", [None if a is None or b is None else b - a for a, b in zip(*of_both(score), strict=True)]
+        )
+        change = fo.ViewField(f"change_{score}")
+        dataset.save_view(f"{score} changed most", dataset.match(change.abs() > 0).sort_by(change.abs(), reverse=True))
+    for name in [name for name in dataset.get_field_schema() if name.startswith("prediction_")]:
+        arm = name.removeprefix("prediction_")
+        boxes, labels = (of_both(f"{name}.detections.{part}") for part in ("bounding_box", "label"))
+        versions = zip(*boxes, *labels, strict=True)
+        add(
+            f"differs_{arm}", [None if None in (a, b) else differing(a, b, of_a, of_b) for a, b, of_a, of_b in versions]
+        )
+        differs = f"differs_{arm}"
+        dataset.save_view(
+            f"{arm} predicts most differently", dataset.match(fo.ViewField(differs) > 0).sort_by(differs, reverse=True)
+        )
+
+
+def differing(first: Sequence, second: Sequence, first_labels: Sequence[str], second_labels: Sequence[str]) -> int:
+    """How many boxes of either have no partner in the other, of the same label and an IoU of `SAME` or more.
+
+    A box is left, top, width, height.
+    """
+    if not first or not second:
+        return len(first) + len(second)
+    a, b = np.array(first)[:, None], np.array(second)[None]
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    iou = shared / (a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - shared)
+    same = (iou >= SAME) & (np.array(first_labels)[:, None] == np.array(second_labels)[None])
+    pairs = int(same[linear_sum_assignment(same, maximize=True)].sum())
+    return len(first) + len(second) - 2 * pairs
