@@ -1,6 +1,7 @@
 """Looking at results in FiftyOne: in the project's own App, and in a user's own FiftyOne."""
 
 import contextlib
+import shlex
 from typing import Annotated
 
 import typer
@@ -64,4 +65,6 @@ def fiftyone(
 
     needs(places.FIFTYONE)
     count = browse.push(places.FIFTYONE, name, overwrite=overwrite)
-    typer.echo(f"{count} samples are in your FiftyOne as {name!r}; `fiftyone app launch {name}` opens them")
+    typer.echo(
+        f"{count:,} images are in your FiftyOne as {name!r}; `fiftyone app launch {shlex.quote(name)}` opens them"
+    )

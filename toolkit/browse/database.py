@@ -34,7 +34,7 @@ def load(folder: Path, name: str, *, root: Path = Path()) -> "fiftyone.Dataset":
 
 
 def push(folder: Path, name: str, *, overwrite: bool = False, root: Path = Path()) -> int:
-    """Import an export into the user's own FiftyOne; returns the number of samples.
+    """Import an export into the user's own FiftyOne; returns the number of images.
 
     Their database is FIFTYONE_DATABASE_URI's, else the one that FiftyOne starts by itself. Raises `BadInput` where it
     has a dataset of this name that is not to be replaced.
@@ -45,7 +45,7 @@ def push(folder: Path, name: str, *, overwrite: bool = False, root: Path = Path(
     if not overwrite and fo.dataset_exists(name):
         mend = "choose another name, or let it be replaced (--overwrite)"
         raise BadInput(Problem(name, "is a dataset in your FiftyOne already", mend))
-    return int(_imported(fo, folder, name, root).count("filepath"))
+    return len(_imported(fo, folder, name, root))
 
 
 def _fiftyone() -> ModuleType:
