@@ -35,11 +35,11 @@ def open_app(
     asked = list(dict.fromkeys(rev or [revisions.WORKSPACE]))
     if len(asked) > 2:
         raise BadInput(Problem("--rev", f"names {len(asked)} revisions", "name one, or two to stand side by side"))
-    browse.project()
-    if asked[0] == revisions.WORKSPACE or asked[-1] == revisions.WORKSPACE:
+    if revisions.WORKSPACE in asked:
         needs(places.FIFTYONE)
     roots = {revision: revisions.checked_out(revision) for revision in asked}
     first = roots[asked[0]]
+    browse.project()  # before any revision would connect to one of its own
     if len(asked) == 1:
         dataset = browse.load(first / places.FIFTYONE, "salvoc" if rev is None else asked[0], root=first)
     else:
