@@ -2,7 +2,8 @@
 
 from toolkit.browse.database import connect, load, project, push
 from toolkit.browse.dataset import build
+from toolkit.browse.run import Arm, Run
 from toolkit.browse.samples import voc_sample
 from toolkit.browse.server import open_app
 
-__all__ = ["build", "connect", "load", "open_app", "project", "push", "voc_sample"]
+__all__ = ["Arm", "Run", "build", "connect", "load", "open_app", "project", "push", "voc_sample"]

@@ -1,7 +1,7 @@
 """FiftyOne's server with salvoc's panel, and with two routes before its own.
 
 `/` leads to the dataset, where FiftyOne shows an empty page; `/media` draws the panel's masks, which are no files.
-`python -m toolkit.browse.app DATASET PORT FOLDER` serves on 127.0.0.1 and never returns; FOLDER is the run's, whose
+`python -m toolkit.browse.app ADDRESS PORT FOLDER` serves on 127.0.0.1 and never returns; FOLDER is the run's, whose
 params and maps the panel reads. `browse.open_app` runs it.
 """
 
@@ -15,14 +15,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from toolkit.browse import preview
-from toolkit.browse.server import address
 from toolkit.files import new_folder
 
 PLUGINS = Path(".salvoc") / "plugins"
 
 
-def serve(dataset: str, port: int) -> None:
-    """Serve the App until the process is killed."""
+def serve(address: str, port: int) -> None:
+    """Serve the App until the process is killed; its first page leads to `address`."""
     os.environ["FIFTYONE_SERVER"] = "1"  # read when FiftyOne is imported: a server keeps no cache of its datasets
     import fiftyone
     from fiftyone.server.app import app
@@ -37,7 +36,7 @@ def serve(dataset: str, port: int) -> None:
             return await super().get(request)
 
     def home(_: Request) -> Response:
-        return RedirectResponse(address(dataset, port))
+        return RedirectResponse(address)
 
     fiftyone.config.plugins_dir = str(plugins(Path(fiftyone.config.plugins_dir)))
     app.router.routes[:0] = [Route("/", home), Route("/media", Drawn)]

@@ -1,4 +1,4 @@
-"""A run as one dataset, exported as files.
+"""A run as one dataset of groups, exported as files.
 
 DVC tracks them: the same input gives the same bytes, and paths are relative to the repository's root, so that a clone
 opens the dataset wherever it lies. A field's maps lie in `fields/FIELD/`, because only then does FiftyOne's importer
@@ -6,85 +6,51 @@ mend their paths as well as the images'.
 """
 
 import filecmp
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from toolkit.agreement import TRUTHS
+from toolkit.browse import fields
 from toolkit.browse.database import connect
-from toolkit.browse.samples import heatmap, predicted, voc_sample
+from toolkit.browse.evaluated import evaluate
+from toolkit.browse.looks import arrange
+from toolkit.browse.run import CONDITIONS, REFERENCE, SHOWN, SOURCE, Run
+from toolkit.browse.samples import Fields, made_id, predicted, voc_sample
 from toolkit.browse.settled import settle
-from toolkit.browse.views import SOURCE, arrange, declare
+from toolkit.browse.views import save_views
 from toolkit.metrics import METRICS
-from toolkit.voc import Tree
+from toolkit.workers import mapped
 
 if TYPE_CHECKING:
     import fiftyone
 
-SHOWN = 0.3  # predictions below this score are not shown
+OF_ARMS = ("mae", "iou", "cc")  # the metrics that each arm has a field of; the base detector has all
+DECISION = ("selected", "reason")
 
 
-def build(
-    source: Tree,
-    attention: Path,
-    saliency: Path,
-    agreement: pd.DataFrame,
-    selection: pd.DataFrame,
-    predictions: Mapping[str, pd.DataFrame],
-    variants: Mapping[str, Tree],
-    out: Path,
-    *,
-    place: Path | None = None,
-    root: Path = Path(),
-) -> None:
-    """Export everything as a FiftyOne dataset into the empty folder `out`.
+def build(run: Run, out: Path, *, place: Path | None = None, root: Path = Path()) -> None:
+    """Export the run as a FiftyOne dataset into the empty folder `out`.
 
-    `predictions` are each arm's detections, of one seed, `variants` each arm's train images. `place` is where `out`
-    will lie in the end, where it is a temporary name; `root` is the repository's root. An image without a map, a score
-    or a prediction is shown without it; it is `selected` where it is for any arm.
+    `place` is where `out` will lie in the end, where it is a temporary name; `root` is the repository's root. Images
+    are made side by side and kept in the database, so that memory does not grow with their number.
     """
     fo = connect()
-    place = (place or out).absolute()
-    stored = {"human_attention": attention / "human", "gaze_attention": attention / "gaze", "saliency": saliency}
-    for field in stored:
-        (out / "fields" / field).mkdir(parents=True)
-    chosen = selection.groupby("id").agg({"selected": "any", "reason": _each_once})
-    rows = agreement.merge(chosen, how="left", on="id").sort_values("id")
-    changed = [
-        (name, tree, image_id)
-        for name, tree in variants.items()
-        for image_id in rows["id"]
-        if _differs(tree.image(image_id), source.image(image_id))
-    ]
-    scores = [f"{truth}_{metric}" for truth in TRUTHS for metric in METRICS if f"{truth}_{metric}" in agreement]
-    shown = {f"prediction_{arm}": found[found["score"] >= SHOWN] for arm, found in predictions.items()}
-    found = {field: (frame, frame.groupby("id").indices) for field, frame in shown.items()}
-
-    def samples() -> "Iterator[fiftyone.Sample]":
-        for row in rows.to_dict("records"):
-            sample = voc_sample(fo, source, row["id"], SOURCE)
-            tested = row["split"] not in ("train", "base")
-            sample.tags = [row["split"], *(["selected"] if row["selected"] is True else [])]
-            for name in (*scores, "selected", "reason"):
-                sample[name] = None if pd.isna(row.get(name)) else row[name]
-            for field, folder in stored.items():
-                sample[field] = heatmap(fo, sample, folder / f"{row['id']}.png", out, place / "fields" / field)
-            for field, (frame, indices) in found.items():
-                if tested:
-                    sample[field] = predicted(fo, sample, frame.iloc[indices.get(row["id"], [])])
-            yield sample
-        for name, tree, image_id in changed:
-            sample = voc_sample(fo, tree, image_id, name)
-            sample.tags = [f"variant:{name}"]
-            yield sample
-
+    groups = list(run.groups())
     dataset = fo.Dataset()
     try:
-        declare(fo, dataset, [*stored], [*found], scores)
-        dataset.add_samples(samples(), dynamic=True, num_samples=len(rows) + len(changed), progress=True)
-        arrange(fo, dataset, list(dict.fromkeys(name for name, _, _ in changed)))
+        dataset.add_group_field("group", default=SOURCE)
+        made = mapped(_maker(run, Fields(out, (place or out).absolute())), groups)
+        shown = tqdm(made, desc="browse", total=len(groups), unit="image", mininterval=1)
+        dataset.add_samples(chain.from_iterable(shown), dynamic=True, progress=False)
+        for arm in run.arms:
+            evaluate(dataset, arm)
+        arrange(dataset, list(run.arms))
+        save_views(dataset, list(run.arms))
         exporter = fo.utils.data.FiftyOneDatasetExporter(str(out), export_media=False, rel_dir=str(root.absolute()))
         dataset.export(dataset_exporter=exporter, progress=False)
     finally:
@@ -92,9 +58,98 @@ def build(
     settle(out)
 
 
-def _each_once(reasons: pd.Series) -> str:
-    """The reasons of all arms, of which most have the same."""
-    return "; ".join(reasons.unique())
+def _maker(run: Run, written: Fields) -> Callable[[], Callable[[dict[str, str]], list["fiftyone.Sample"]]]:
+    """What `mapped` wants: the function from a group's ids by slice to its samples."""
+    fo = connect()
+    about = {row["id"]: _about(row) for row in _rows(run.agreement)}
+    decided = {(row["id"], row["arm"]): {name: row[name] for name in DECISION} for row in _rows(run.selection)}
+    for image_id, rows in run.selection.groupby("id"):
+        reasons = "; ".join(rows["reason"].unique())  # most arms have the same
+        about[image_id] |= {"selected": bool(rows["selected"].any()), "reason": reasons}
+    for arm, scores in _scores(run).items():
+        for row in _rows(scores):
+            about[row.pop("id")] |= {fields.of(name, arm): value for name, value in row.items() if pd.notna(value)}
+    found = {arm: own.detections[own.detections["score"] >= SHOWN] for arm, own in run.arms.items()}
+    boxes = {arm: rows.groupby("id").indices for arm, rows in found.items()}
+
+    def source(image_id: str) -> "fiftyone.Sample":
+        sample = voc_sample(fo, run.source, image_id)
+        size = sample.metadata.width, sample.metadata.height
+        values: dict[str, Any] = {"variant": SOURCE, **about[image_id]}
+        for truth in TRUTHS:
+            field = fields.attention(truth)
+            values[field] = written.heatmap(fo, field, run.attention / truth / f"{image_id}.png", size)
+        values["saliency"] = written.heatmap(fo, "saliency", run.saliency / f"{image_id}.png", size)
+        values["parts"] = written.parts(fo, "parts", run.source, image_id)
+        if values["split"] in CONDITIONS:
+            for arm, own in run.arms.items():
+                field = fields.of("saliency", arm)
+                values[field] = written.heatmap(fo, field, own.heatmaps / f"{image_id}.png", size)
+                field = fields.of("prediction", arm)
+                values[field] = predicted(fo, field, sample, found[arm].iloc[boxes[arm].get(image_id, [])])
+        return _filled(sample, values)
+
+    def variant(arm: str, image_id: str) -> "fiftyone.Sample | None":
+        tree = run.arms[arm].variant
+        if not _differs(tree.image(image_id), run.source.image(image_id)):
+            return None
+        values = {
+            "variant": arm,
+            "split": "train",
+            **decided[image_id, arm],
+            "changed": written.changed(fo, "changed", tree.image(image_id), run.source.image(image_id)),
+        }
+        return _filled(voc_sample(fo, tree, image_id), values)
+
+    def make(slices: dict[str, str]) -> list["fiftyone.Sample"]:
+        image_id = slices[SOURCE]
+        samples = {name: source(own) for name, own in slices.items()}
+        if about[image_id]["split"] == "train":
+            samples |= {arm: sample for arm in run.arms if (sample := variant(arm, image_id)) is not None}
+        group = fo.Group(id=made_id("group", image_id))
+        for name, sample in samples.items():
+            sample["group"] = group.element(name)
+            sample["image"] = image_id
+        return list(samples.values())
+
+    return lambda: make
+
+
+def _about(row: dict[str, Any]) -> dict[str, Any]:
+    """What the table of agreement says of an image: its split, condition and scores."""
+    scores = [f"{truth}_{metric}" for truth in TRUTHS for metric in METRICS]
+    about = {"split": row["split"], "condition": CONDITIONS.get(row["split"])}
+    return about | {name: row[name] for name in scores if name in row and pd.notna(row[name])}
+
+
+def _scores(run: Run) -> dict[str, pd.DataFrame]:
+    """Of each arm a row a test image: agreement, what it gained over the reference, whether it looked at the object."""
+    names = [f"{truth}_{metric}" for truth in TRUTHS for metric in OF_ARMS] + ["pointed", "cue_looked_at"]
+    tables = {arm: own.images[["id", *(name for name in names if name in own.images)]] for arm, own in run.arms.items()}
+    if REFERENCE not in tables:
+        return tables
+    reference = tables[REFERENCE].set_index("id")
+    for arm, table in tables.items():
+        for truth in TRUTHS:
+            iou = f"{truth}_iou"
+            if arm != REFERENCE and iou in table and iou in reference:
+                gain = table[iou].to_numpy() - reference[iou].reindex(table["id"]).to_numpy()
+                table = table.assign(**{f"{truth}_gain": gain})
+        tables[arm] = table
+    return tables
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows by column, as Python's own values."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _filled(sample: "fiftyone.Sample", values: dict[str, Any]) -> "fiftyone.Sample":
+    """The sample with the values that there are: what no image has is no field of the dataset."""
+    for name, value in values.items():
+        if value is not None:
+            sample[name] = value
+    return sample
 
 
 def _differs(variant: Path, source: Path) -> bool:

@@ -15,7 +15,8 @@ import pandas as pd
 from PIL import Image
 
 from toolkit import maps, params, places
-from toolkit.browse.views import SOURCE
+from toolkit.browse.looks import MASKS
+from toolkit.browse.run import SOURCE
 from toolkit.files import png
 from toolkit.selection import select
 from toolkit.variants.regions import most_salient
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
 FIELD = "preview"  # of a sample: the pixels that would be erased
 PLACE = Path(".salvoc") / "preview"
-ERASED = 1  # in a mask; 0 elsewhere
-COLOUR = "#ff2fd0"
+((ERASED, (_, COLOUR)),) = MASKS["changed"].items()  # in a mask, as where a variant changed the image; 0 elsewhere
 BIN = 0.02  # of IoU, about
 SELECTED, OTHER = "#ff6d04", "#8a8f98"  # the histogram's bars; the first is the App's own accent
 

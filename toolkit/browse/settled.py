@@ -5,7 +5,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from toolkit.files import digest, seed_of
+from toolkit.browse.samples import made_id
+from toolkit.files import seed_of
 
 
 def settle(out: Path) -> None:
@@ -19,16 +20,23 @@ def settle(out: Path) -> None:
     path = str(out / "metadata.json")
     metadata = _settled(foo.import_document(path), "dataset")
     fields = metadata["sample_fields"]
-    own = [field["name"] for field in fields].index("ground_truth")  # those before it come in the order of a set
+    own = [field["name"] for field in fields].index("group")  # those before it come in the order of a set
     metadata["sample_fields"] = [*sorted(fields[:own], key=itemgetter("name")), *fields[own:]]
     foo.export_document(metadata | dict.fromkeys(("name", "slug", "sample_collection_name"), "salvoc"), path)
 
 
 def _settled_sample(sample: dict[str, Any]) -> dict[str, Any]:
-    path = sample["filepath"]
-    return _settled(sample, path) | {
-        "_rand": 0.999 + 0.001 * seed_of(path) / 16**15
-    }  # the range that FiftyOne draws from
+    """The sample with an id of its own path's; its labels and its group have theirs already."""
+    from bson import ObjectId
+
+    path, then = sample["filepath"], datetime.fromtimestamp(0, UTC)
+    return sample | {
+        "_id": ObjectId(made_id(path)),
+        "_dataset_id": ObjectId(made_id("dataset")),
+        "_rand": 0.999 + 0.001 * seed_of(path) / 16**15,  # the range that FiftyOne draws from
+        "created_at": then,
+        "last_modified_at": then,
+    }
 
 
 def _settled(value: Any, *path: object) -> Any:
@@ -41,7 +49,7 @@ def _settled(value: Any, *path: object) -> Any:
         case list():
             return [_settled(part, *path, index) for index, part in enumerate(value)]
         case ObjectId():
-            return ObjectId(digest(*path)[:24])
+            return ObjectId(made_id(*path))
         case datetime():
             return datetime.fromtimestamp(0, UTC)
     return value

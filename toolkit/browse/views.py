@@ -1,45 +1,87 @@
-"""What the App shows when it opens: fields, colours, and the views in its list."""
+"""The saved views: each answers a question. The App opens on the first."""
 
-from types import ModuleType
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.agreement import TRUTHS
+from toolkit.browse import fields
+from toolkit.browse.run import REFERENCE
 
 if TYPE_CHECKING:
     import fiftyone
 
-COLOURS = {"human_attention": "#2ca02c", "gaze_attention": "#1f77ff", "saliency": "#ff2020", "ground_truth": "#d97706"}
-SOURCE = "source"  # what `variant` says of an image that no variant changed
+
+class Question(NamedTuple):
+    """A saved view: its name, what it shows and in which order, its colour in the list."""
+
+    name: str
+    about: str
+    colour: str
+    view: "fiftyone.DatasetView"
 
 
-def declare(
-    fo: ModuleType, dataset: "fiftyone.Dataset", heatmaps: list[str], predictions: list[str], scores: list[str]
-) -> None:
-    """The fields there are, in the order of the App's sidebar, whether or not an image has them."""
-    dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-    for field in heatmaps:
-        dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap)
-    for field in predictions:
-        dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-    dataset.add_sample_field("variant", fo.StringField)
-    dataset.add_sample_field("selected", fo.BooleanField)
-    dataset.add_sample_field("reason", fo.StringField)
-    for field in scores:
-        dataset.add_sample_field(field, fo.FloatField)
+def save_views(dataset: "fiftyone.Dataset", arms: list[str]) -> None:
+    """Save the views that the dataset's fields allow, but for empty ones."""
+    for question in _questions(dataset, arms):
+        if question.view.limit(1):
+            dataset.save_view(question.name, question.view, description=question.about, color=question.colour)
 
 
-def arrange(fo: ModuleType, dataset: "fiftyone.Dataset", variants: list[str]) -> None:
-    """What the App shows when it opens, and the views in its list."""
-    dataset.app_config.active_fields = fo.ActiveFields(paths=list(COLOURS))
-    dataset.app_config.color_scheme = fo.ColorScheme(
-        color_by="field", fields=[{"path": field, "fieldColor": colour} for field, colour in COLOURS.items()]
+def _questions(dataset: "fiftyone.Dataset", arms: list[str]) -> Iterator[Question]:
+    from fiftyone import ViewField as F
+
+    iou = next(f"{truth}_iou" for truth in TRUTHS if dataset.has_field(f"{truth}_iou"))
+    people = TRUTHS[iou.removesuffix("_iou")]
+    if dataset.has_field("selected"):
+        yield Question(
+            "selected for erasing",
+            f"Train images whose saliency agrees so little with {people} that an arm may change them, the worst first. "
+            "Open one: its variants stand beside it.",
+            "#e4572e",
+            dataset.match(F("selected")).sort_by(iou),
+        )
+    yield Question(
+        "people and detector disagree most",
+        f"All images, by the IoU of the base detector's saliency with {people}: the lowest first.",
+        "#f3a712",
+        dataset.exists(iou).sort_by(iou),
     )
-    dataset.save()
-    source = dataset.match(fo.ViewField("variant") == SOURCE)
-    dataset.save_view("source", source)
-    dataset.save_view("selected", source.match(fo.ViewField("selected")))
-    for truth in TRUTHS:
-        view = source.exists(f"{truth}_iou").sort_by(f"{truth}_iou")
-        dataset.save_view(f"worst agreement, {truth}", view)
-    for name in variants:
-        dataset.save_view(f"variant {name}", dataset.match(fo.ViewField("variant") == name))
+    for arm in arms:
+        gain = fields.of(iou.replace("iou", "gain"), arm)
+        if dataset.has_field(gain):
+            yield Question(
+                f"{arm}: agreement gained",
+                f"Test images in which {arm} looks more where people look than {REFERENCE} does, by IoU with {people}: "
+                "what gained most first.",
+                "#29a36a",
+                dataset.exists(gain).match(F(gain) > 0).sort_by(gain, reverse=True),
+            )
+            yield Question(
+                f"{arm}: agreement lost",
+                f"Test images in which {arm} looks less where people look than {REFERENCE} does, by IoU with {people}: "
+                "what lost most first.",
+                "#8f6bd9",
+                dataset.exists(gain).match(F(gain) < 0).sort_by(gain),
+            )
+    if REFERENCE not in arms:
+        return
+    pointed, wrong = fields.of("pointed", REFERENCE), fields.of("eval", REFERENCE)
+    if dataset.has_field(pointed):
+        prediction = fields.of("prediction", REFERENCE)
+        yield Question(
+            "false positives, looked away",
+            f"What {REFERENCE} finds and is not there, in test images whose most salient pixel lies in no object.",
+            "#d7263d",
+            dataset.exists(pointed)
+            .match(~F(pointed))
+            .filter_labels(prediction, F(wrong) == "fp")
+            .sort_by(f"{wrong}_fp", reverse=True),
+        )
+    looked = fields.of("cue_looked_at", REFERENCE)
+    if dataset.has_field(looked):
+        yield Question(
+            "cue looked at",
+            f"Test scenes with another class's cue, by the share of {REFERENCE}'s most salient pixels that lie on it.",
+            "#2e86ab",
+            dataset.select_group_slices("random cue").sort_by(looked, reverse=True),
+        )

@@ -15,7 +15,7 @@ import pytest
 
 from tests.browser import browser, needs_browser
 from tests.conftest import ROOT
-from tests.toolkit.browse.test_browse import until
+from tests.toolkit.browse.test_app import until
 from toolkit import browse, maps, params, places, variants
 from toolkit.browse import preview
 from toolkit.browse.preview import Knobs
