@@ -10,6 +10,7 @@ from fiftyone.operators import types
 
 from toolkit import places
 from toolkit.browse import preview
+from toolkit.browse.run import SOURCE
 
 SEEN = {"container": {"sx": {"& button": {"visibility": "visible !important"}}}}  # the button Copy; else on hover alone
 NEEDED = (places.PARAMS, places.AGREEMENT, places.SALIENCY, places.SOURCE)
@@ -29,7 +30,7 @@ class Selection(foo.Panel):
 
     def on_load(self, ctx: Any) -> None:
         """Start with params.yaml's settings."""
-        if self._missing():
+        if self._hindered(ctx):
             return
         start = preview.settings()
         for knob in preview.KNOBS:
@@ -45,6 +46,8 @@ class Selection(foo.Panel):
 
     def on_unload(self, ctx: Any) -> None:
         """Leave no trace in the dataset."""
+        if self._hindered(ctx):
+            return
         preview.clear(ctx.dataset)
         ctx.ops.clear_view()
         ctx.ops.reload_dataset()
@@ -52,8 +55,8 @@ class Selection(foo.Panel):
 
     def render(self, ctx: Any) -> types.Property:
         panel = types.Object()
-        if missing := self._missing():
-            panel.md(f"This needs {', '.join(missing)}: `dvc pull` fetches it, `dvc repro` makes it.", name="missing")
+        if hindrance := self._hindered(ctx):
+            panel.md(hindrance, name="hindrance")
             return types.Property(panel)
         knobs = self._knobs(ctx)
         rows = preview.selection(knobs)
@@ -83,8 +86,12 @@ class Selection(foo.Panel):
     def _knobs(self, ctx: Any) -> preview.Knobs:
         return preview.Knobs(**{knob: ctx.panel.get_state(knob) for knob in preview.KNOBS})
 
-    def _missing(self) -> list[str]:
-        return [str(path) for path in NEEDED if not path.exists()]
+    def _hindered(self, ctx: Any) -> str:
+        """Why there is nothing to preview here; empty where there is."""
+        if SOURCE not in (ctx.dataset.group_slices or ()):
+            return "This is of one run alone: `salvoc app`, or `salvoc app --rev` with one revision."
+        missing = [str(path) for path in NEEDED if not path.exists()]
+        return f"This needs {', '.join(missing)}: `dvc pull` fetches it, `dvc repro` makes it." if missing else ""
 
 
 def register(plugin: Any) -> None:
