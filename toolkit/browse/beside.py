@@ -65,32 +65,27 @@ def _compare(dataset: "fiftyone.Dataset", first: str, second: str) -> None:
         known = [dict(zip(view.values("id"), view.values(path), strict=True)) for view in views]
         return [[values[ids[file]] for file in both] for ids, values in zip(files, known, strict=True)]
 
-    def add(field: str, values: Sequence[float | None]) -> None:
+    def add(field: str, values: Sequence[float | None], question: str) -> None:
+        """A field of both versions, and the view that sorts by it; neither where nothing differs."""
+        if not any(values):
+            return
         for view, ids in zip(views, files, strict=True):
             found = {ids[file]: value for file, value in zip(both, values, strict=True) if value is not None}
             view.set_values(field, found, key_field="id")
+        size = fo.ViewField(field).abs()
+        dataset.save_view(question, dataset.match(size > 0).sort_by(size, reverse=True))
 
-    dataset.save_view(
-        f"{first}, {second} in turn",
-        dataset.select_group_slices([first, second]).sort_by([("file", 1), ("revision", 1)]),
-    )
+    in_turn = dataset.select_group_slices([first, second]).sort_by([("file", 1), ("revision", 1)])
+    dataset.save_view(f"{first}, {second} in turn", in_turn)
     for score in [name for name in dataset.get_field_schema(fo.FloatField) if "_iou" in name]:
-        add(
-            f"change_{score}", [None if a is None or b is None else b - a for a, b in zip(*of_both(score), strict=True)]
-        )
-        change = fo.ViewField(f"change_{score}")
-        dataset.save_view(f"{score} changed most", dataset.match(change.abs() > 0).sort_by(change.abs(), reverse=True))
+        changes = [None if a is None or b is None else b - a for a, b in zip(*of_both(score), strict=True)]
+        add(f"change_{score}", changes, f"{score} changed most")
     for name in [name for name in dataset.get_field_schema() if name.startswith("prediction_")]:
         arm = name.removeprefix("prediction_")
         boxes, labels = (of_both(f"{name}.detections.{part}") for part in ("bounding_box", "label"))
         versions = zip(*boxes, *labels, strict=True)
-        add(
-            f"differs_{arm}", [None if None in (a, b) else differing(a, b, of_a, of_b) for a, b, of_a, of_b in versions]
-        )
-        differs = f"differs_{arm}"
-        dataset.save_view(
-            f"{arm} predicts most differently", dataset.match(fo.ViewField(differs) > 0).sort_by(differs, reverse=True)
-        )
+        counts = [None if a is None or b is None else differing(a, b, of_a, of_b) for a, b, of_a, of_b in versions]
+        add(f"differs_{arm}", counts, f"{arm} predicts most differently")
 
 
 def differing(first: Sequence, second: Sequence, first_labels: Sequence[str], second_labels: Sequence[str]) -> int:
