@@ -1,4 +1,7 @@
-"""Every image with its boxes, attention, saliency, predictions, scores and decision, in FiftyOne."""
+"""Every image with its boxes, attention, saliency, predictions, scores and decision, in FiftyOne.
+
+A sample's fields: `fields`; the groups' slices: `run`.
+"""
 
 from toolkit.browse.database import connect, load, project, push
 from toolkit.browse.dataset import build

@@ -61,7 +61,8 @@ def build(run: Run, out: Path, *, place: Path | None = None, root: Path = Path()
 def _maker(run: Run, written: Fields) -> Callable[[], Callable[[dict[str, str]], list["fiftyone.Sample"]]]:
     """What `mapped` wants: the function from a group's ids by slice to its samples."""
     fo = connect()
-    about = {row["id"]: _about(row) for row in _rows(run.agreement)}
+    cued = len(set(CONDITIONS) & set(run.agreement["split"])) > 1
+    about = {row["id"]: _about(row, cued) for row in _rows(run.agreement)}
     decided = {(row["id"], row["arm"]): {name: row[name] for name in DECISION} for row in _rows(run.selection)}
     for image_id, rows in run.selection.groupby("id"):
         reasons = "; ".join(rows["reason"].unique())  # most arms have the same
@@ -115,10 +116,10 @@ def _maker(run: Run, written: Fields) -> Callable[[], Callable[[dict[str, str]],
     return lambda: make
 
 
-def _about(row: dict[str, Any]) -> dict[str, Any]:
-    """What the table of agreement says of an image: its split, condition and scores."""
+def _about(row: dict[str, Any], cued: bool) -> dict[str, Any]:
+    """What the table of agreement says of an image: its split and scores, and its condition where a cue was planted."""
     scores = [f"{truth}_{metric}" for truth in TRUTHS for metric in METRICS]
-    about = {"split": row["split"], "condition": CONDITIONS.get(row["split"])}
+    about = {"split": row["split"], "condition": CONDITIONS.get(row["split"]) if cued else None}
     return about | {name: row[name] for name in scores if name in row and pd.notna(row[name])}
 
 

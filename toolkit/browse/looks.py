@@ -99,7 +99,11 @@ def _colours(dataset: "fiftyone.Dataset", arms: list[str]) -> "fiftyone.ColorSch
                 for path, colours in scales.items()
             ),
             *(
-                {"path": path, "maskTargetsColors": [{"intTarget": v, "color": c} for v, (_, c) in parts.items()]}
+                {
+                    "path": path,
+                    "fieldColor": max(parts.items())[1][1],
+                    "maskTargetsColors": [{"intTarget": value, "color": c} for value, (_, c) in parts.items()],
+                }
                 for path, parts in MASKS.items()
             ),
         ],

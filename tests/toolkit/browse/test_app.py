@@ -112,8 +112,7 @@ def test_app_opens_on_the_first_view_with_its_heatmap_and_shows_variants_side_by
 
         looker.last.click()  # image a, of which there is a variant
         modal = page.locator("[data-cy=modal]")
-        side_by_side = modal.locator("[data-cy=group-carousel] [data-cy=looker], [data-cy=looker]")
-        until(lambda: side_by_side.count() >= 2, 60)
+        until(lambda: modal.locator("[data-cy=group-carousel] [data-cy=looker]").count() == 2, 60)  # side by side
         canvas = modal.locator("[data-cy=modal-looker-container] canvas")
 
         def change(before: np.ndarray) -> tuple[float, float]:

@@ -1,16 +1,19 @@
 """The dataset for FiftyOne: its bytes, its paths, and what its samples say."""
 
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
-from tests.toolkit.browse.made import CUED, ERASED, IDS, SIZE, TEST
+from tests.toolkit.browse.made import CUED, ERASED, IDS, SIZE, TEST, make, run
 from toolkit import browse, maps, voc
 from toolkit.errors import BadInput
 from toolkit.voc import Tree
@@ -145,6 +148,30 @@ def test_a_field_that_no_image_has_is_not_there(dataset: Any) -> None:
     every = dataset.select_group_slices()
     empty = [name for name in schema if name not in ("id", "tags", "group") and not every.exists(name)]
     assert not empty
+
+
+def test_a_run_without_people_cue_and_masks_has_no_fields_of_them(tmp_path: Path, database: Path) -> None:
+    make(tmp_path)
+    for folder in ("source/Masks", "attention/human"):
+        shutil.rmtree(tmp_path / "datasets" / folder)
+    source = Tree(tmp_path / "datasets/source")
+    for split in CUED:
+        source.split(split).unlink()
+    whole = run(tmp_path)
+    agreement = whole.agreement[~whole.agreement["split"].isin(CUED)]
+    agreement = agreement.drop(columns=[name for name in agreement if name.startswith("human_")])
+    arms = {
+        name: replace(arm, images=pd.DataFrame({"id": TEST, "gaze_iou": [0.2, 0.1]}))
+        for name, arm in whole.arms.items()
+    }
+    out = tmp_path / "datasets/fiftyone"
+    out.mkdir()
+    browse.build(replace(whole, agreement=agreement, arms=arms), out, root=tmp_path)
+    dataset = browse.load(out, "plain", root=tmp_path)
+    names = ("human", "parts", "condition", "cue", "pointed")
+    assert not [field for field in dataset.get_field_schema() if field.startswith(names)]
+    assert dataset.list_saved_views() == ["selected for erasing", "people and detector disagree most"]
+    assert dataset.group_slices == ["source", "erasing"]
 
 
 def test_maps_are_8_bit_of_a_fixed_range(root: Path, dataset: Any) -> None:
