@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from commands import around, gaze, looking, stages, study
+from commands import around, browsing, gaze, looking, stages, study
 from toolkit.errors import BadInput
 
 gc.set_threshold(100_000)  # importing torch makes a million objects: looking for garbage among them takes a second
@@ -33,6 +33,7 @@ app = typer.Typer(
     "`dvc repro` runs the stages in order; each can be run alone from the repository's root, where params.yaml is.",
 )
 app.add_typer(stages.app)
+app.add_typer(browsing.app)
 app.add_typer(around.app)
 app.add_typer(looking.app)
 app.add_typer(study.app)

@@ -1,6 +1,5 @@
-"""What people do around the pipeline: set it up, look at its results, take them elsewhere, clean up."""
+"""What people do around the pipeline: set it up, take its results elsewhere, clean up."""
 
-import contextlib
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -14,23 +13,6 @@ from toolkit.errors import BadInput, Problem
 
 PANEL = "Around the pipeline"
 app = typer.Typer()
-
-
-@app.command("app", rich_help_panel=PANEL)
-def open_app(
-    port: Annotated[int, typer.Option(min=1024, max=65535, help="Where the App listens, on 127.0.0.1 only.")] = 5151,
-) -> None:
-    """Browse images, maps, scores and predictions in the FiftyOne App.
-
-    Example: `salvoc app --port 5152`
-    """
-    from toolkit import browse
-
-    needs(places.FIFTYONE)
-    address, server = browse.open_app(browse.load(places.FIFTYONE, "salvoc"), port)
-    typer.echo(f"The App is at {address} (Ctrl-C ends it)")
-    with contextlib.suppress(KeyboardInterrupt):
-        server.wait()
 
 
 @app.command(rich_help_panel=PANEL)

@@ -203,18 +203,26 @@ def browse() -> None:
     """Everything as one FiftyOne dataset -> datasets/fiftyone."""
     import pandas as pd
 
-    from toolkit.browse import build
+    from toolkit.browse import Arm, Run, build
 
     params = settings()
     needs(places.SOURCE, places.ATTENTION, places.SALIENCY, places.AGREEMENT, places.SELECTION)
-    needs(*(places.PREDICTIONS / arm for arm in params.arms))
-    first = [("seed", "==", params.train.seeds[0])]
-    found = {arm: places.PREDICTIONS / arm / "detections.parquet" for arm in params.arms}
+    needs(*(places.SCORES / arm for arm in params.arms))
+
+    def first(arm: str) -> Arm:
+        """Of an arm's seeds the first."""
+        seed = params.train_of(arm).seeds[0]
+        found, scores = places.PREDICTIONS / arm / "detections.parquet", places.SCORES / arm / "images.parquet"
+        return Arm(
+            Tree(places.VARIANTS / arm),
+            places.HEATMAPS / arm / f"seed-{seed}",
+            pd.read_parquet(found, filters=[("seed", "==", seed)]),
+            pd.read_parquet(scores, filters=[("run", "==", 0)]),
+        )
+
+    run = Run(
+        Tree(places.SOURCE), places.ATTENTION, places.SALIENCY,
+        pd.read_parquet(places.AGREEMENT), pd.read_parquet(places.SELECTION), {arm: first(arm) for arm in params.arms},
+    )  # fmt: skip
     with new_folder(places.FIFTYONE) as out:
-        build(
-            Tree(places.SOURCE), places.ATTENTION, places.SALIENCY,
-            pd.read_parquet(places.AGREEMENT), pd.read_parquet(places.SELECTION),
-            {arm: pd.read_parquet(path, filters=first) for arm, path in found.items()},
-            {arm: Tree(places.VARIANTS / arm) for arm in params.arms},
-            out, place=places.FIFTYONE,
-        )  # fmt: skip
+        build(run, out, place=places.FIFTYONE)

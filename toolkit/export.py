@@ -35,7 +35,7 @@ def _through_fiftyone(variant: Tree, out: Path, layout: str, classes: list[str])
     for split, ids in variant.splits().items():
         dataset = fo.Dataset()
         try:
-            dataset.add_samples((voc_sample(fo, variant, image_id, "source") for image_id in ids), num_samples=len(ids))
+            dataset.add_samples((voc_sample(fo, variant, image_id) for image_id in ids), num_samples=len(ids))
             where = out if layout == "yolo" else out / split
             options = {"split": split, "include_path": False} if layout == "yolo" else {}  # its path is still temporary
             dataset.export(str(where), kind, label_field="ground_truth", classes=classes, **options)

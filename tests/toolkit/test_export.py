@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.toolkit.browse.test_browse import IDS, TRAIN, make
+from tests.toolkit.browse.made import IDS, TRAIN, make
 from toolkit import sources
 from toolkit.export import LAYOUTS, export
 from toolkit.files import write

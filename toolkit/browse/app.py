@@ -1,34 +1,57 @@
-"""FiftyOne's server, with one route before its own: `/` leads to the dataset. FiftyOne shows an empty page there.
+"""FiftyOne's server with salvoc's panel, and with two routes before its own.
 
-`python -m toolkit.browse.app DATASET PORT` serves on 127.0.0.1 and never returns; `browse.open_app` runs it.
+`/` leads to the dataset, where FiftyOne shows an empty page; `/media` draws the panel's masks, which are no files.
+`python -m toolkit.browse.app ADDRESS PORT FOLDER` serves on 127.0.0.1 and never returns; FOLDER is the run's, whose
+params and maps the panel reads. `browse.open_app` runs it.
 """
 
 import os
 import sys
-from urllib.parse import quote
+from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from toolkit.browse import preview
+from toolkit.files import new_folder
 
-def address(dataset: str, port: int) -> str:
-    """Where the App shows the dataset."""
-    return f"http://127.0.0.1:{port}/datasets/{quote(dataset)}"
+PLUGINS = Path(".salvoc") / "plugins"
 
 
-def serve(dataset: str, port: int) -> None:
-    """Serve the App until the process is killed."""
+def serve(address: str, port: int) -> None:
+    """Serve the App until the process is killed; its first page leads to `address`."""
     os.environ["FIFTYONE_SERVER"] = "1"  # read when FiftyOne is imported: a server keeps no cache of its datasets
+    import fiftyone
     from fiftyone.server.app import app
     from fiftyone.server.main import start_server
+    from fiftyone.server.routes.media import Media
+
+    class Drawn(Media):
+        async def get(self, request: Request) -> Response:
+            asked = Path(request.query_params.get("filepath", ""))
+            if (mask := await run_in_threadpool(preview.drawn, asked)) is not None:
+                return Response(mask, media_type="image/png")
+            return await super().get(request)
 
     def home(_: Request) -> Response:
-        return RedirectResponse(address(dataset, port))
+        return RedirectResponse(address)
 
-    app.router.routes.insert(0, Route("/", home))
+    fiftyone.config.plugins_dir = str(plugins(Path(fiftyone.config.plugins_dir)))
+    app.router.routes[:0] = [Route("/", home), Route("/media", Drawn)]
     start_server(port, "127.0.0.1")
 
 
+def plugins(own: Path) -> Path:
+    """A folder that leads to salvoc's plugin and to the user's own: FiftyOne looks into one folder alone."""
+    with new_folder(PLUGINS) as folder:
+        (folder / "salvoc").symlink_to(Path(__file__).parent / "plugin")
+        if own.is_dir():
+            (folder / "own").symlink_to(own.absolute())
+    return PLUGINS.absolute()
+
+
 if __name__ == "__main__":
+    os.chdir(sys.argv[3])
     serve(sys.argv[1], int(sys.argv[2]))
