@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo     set up, run the whole study on the embedded sample, print its tables"
+	@echo "make demo     set up, run the whole study on the embedded sample, print what came out"
 	@echo "make test     set up, then format check, lint, type check and every test"
 	@echo "make docs     set up, then the documentation as a site that needs no network: site/index.html"
 	@echo "make install  set up only, into .venv; then: source .venv/bin/activate"
@@ -17,9 +17,8 @@ help:
 demo: install
 	salvoc doctor
 	dvc repro
-	@cat reports/study/results.md
-	@echo
-	@echo "Pictures:     reports/study/report.html"
+	@sed '/^## How to read it/,$$d' reports/study/results.md
+	@echo "All of it:    reports/study/report.html (in a browser), reports/study/results.md"
 	@echo "First:        source .venv/bin/activate"
 	@echo "Browse:       salvoc app    (shows everything at http://127.0.0.1:5151)"
 	@echo "Try:          dvc exp run -S aug.threshold=0.05 && dvc exp show --only-changed"
