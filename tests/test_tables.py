@@ -90,18 +90,21 @@ def test_a_row_more_is_seen_in_the_report_and_in_the_app(
     assert "The gaze predictor is `left`: the left edge." in text
 
     monkeypatch.setenv("FIFTYONE_DATABASE_URI", "")
-    found = pd.read_parquet(places.PREDICTIONS / "white" / "detections.parquet")
-    trees = {arm: Tree(places.VARIANTS / arm) for arm in params.arms}
+    white = browse.Arm(
+        Tree(places.VARIANTS / "white"), places.HEATMAPS / "white" / "seed-1",
+        pd.read_parquet(places.PREDICTIONS / "white" / "detections.parquet"),
+        pd.read_parquet(places.SCORES / "white" / "images.parquet"),
+    )  # fmt: skip
     table, chosen = pd.read_parquet(places.AGREEMENT), pd.read_parquet(places.SELECTION)
+    run = browse.Run(Tree(places.SOURCE), places.ATTENTION, places.SALIENCY, table, chosen, {"white": white})
     with new_folder(places.FIFTYONE) as out:
-        browse.build(
-            Tree(places.SOURCE), places.ATTENTION, places.SALIENCY, table, chosen, {"white": found}, trees, out,
-            place=places.FIFTYONE,
-        )  # fmt: skip
+        browse.build(run, out, place=places.FIFTYONE)
     dataset = browse.load(places.FIFTYONE, "rows")
-    first = dataset.match_tags("train").first()
+    import fiftyone  # connected by now
+
+    first = dataset.match(fiftyone.ViewField("split") == "train").first()
     assert (first.human_steady, first.gaze_steady) == (0.123, 0.123)
-    white = dataset.match_tags("variant:white")
-    assert len(white) == chosen[chosen["arm"] == "white"]["selected"].sum() > 0
+    painted = dataset.select_group_slices("white")
+    assert len(painted) == chosen[chosen["arm"] == "white"]["selected"].sum() > 0
     shown = maps.load(Path(first.gaze_attention.map_path))
     assert shown[:, 0].min() == 1 and shown[:, -1].max() == 0
