@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from toolkit import browse, places
 from toolkit.browse import beside, revisions
 from toolkit.errors import BadInput
@@ -61,8 +62,9 @@ def export(known: dict[str, tuple[float, Boxes]]) -> None:
 
 
 def run(root: Path, *command: str) -> None:
-    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run(command, cwd=root, check=True, capture_output=True, env=env | {"FIFTYONE_DATABASE_URI": ""})
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "FIFTYONE_DATABASE_URI": ""}
+    subprocess.run(command, cwd=root, check=True, capture_output=True, env=env)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from toolkit import mongod, places
 
 PUSH = """
@@ -39,7 +40,11 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def said(code: str, here: Path, address: str, *arguments: str) -> str:
     """What another process prints, that has this database."""
-    env = os.environ | {"FIFTYONE_DATABASE_URI": address, "FIFTYONE_DATABASE_VALIDATION": "false"}
+    env = os.environ | {
+        "FIFTYONE_DATABASE_URI": address,
+        "FIFTYONE_DATABASE_VALIDATION": "false",
+        "PYTHONPATH": str(ROOT),
+    }
     command = [sys.executable, "-P", "-c", code, *arguments]
     return subprocess.run(command, cwd=here, env=env, check=True, capture_output=True, text=True).stdout
 
