@@ -45,7 +45,8 @@ def headline(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[st
             says += f"; {_names(others)} {told}"
     if results["seeds"].max() > 1:
         return f"**{says}.**"
-    return f"**With this one seed, {says[:1].lower()}{says[1:]}.** Another might say otherwise."
+    says = says.replace("No arm", "no arm", 1)
+    return f"**One seed speaks for itself alone: in it, {says}.** Set several `train.seeds` before you believe it."
 
 
 def _names(arms: Sequence[str]) -> str:

@@ -175,7 +175,8 @@ def test_a_smaller_error_is_nearer_and_a_greater_one_farther_and_both_at_once_is
 
 def test_one_seed_is_the_first_word_of_it() -> None:
     line = in_a_line(seeds=1)
-    assert line.startswith("**With this one seed, no arm moved") and line.endswith("Another might say otherwise.")
+    assert line.startswith("**One seed speaks for itself alone: in it, no arm moved")
+    assert line.endswith("Set several `train.seeds` before you believe it.")
 
 
 def test_controls_are_told_as_such_and_not_in_the_first_line() -> None:
