@@ -17,7 +17,7 @@ help:
 demo: install
 	salvoc doctor
 	dvc repro
-	@sed '/^## How to read it/,$$d' reports/study/results.md
+	@sed '/^## How to read it/,$$d; /^|/d; /^###/d' reports/study/results.md | cat -s
 	@echo "All of it:    reports/study/report.html (in a browser), reports/study/results.md"
 	@echo "First:        source .venv/bin/activate"
 	@echo "Browse:       salvoc app    (shows everything at http://127.0.0.1:5151)"

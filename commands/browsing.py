@@ -35,9 +35,10 @@ def open_app(
     asked = list(dict.fromkeys(rev or [revisions.WORKSPACE]))
     if len(asked) > 2:
         raise BadInput(Problem("--rev", f"names {len(asked)} revisions", "name one, or two to stand side by side"))
+    browse.require_free(port)
+    roots = {revision: revisions.checked_out(revision) for revision in asked}
     if revisions.WORKSPACE in asked:
         needs(places.FIFTYONE)
-    roots = {revision: revisions.checked_out(revision) for revision in asked}
     first = roots[asked[0]]
     browse.project()  # before any revision would connect to one of its own
     if len(asked) == 1:

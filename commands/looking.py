@@ -61,9 +61,20 @@ def look(
     from toolkit.look import build
     from toolkit.look import photos as found_at
 
-    for told in build(found_at(photos), _looking(arm, weights, seed), out):
+    params = _looking(arm, weights, seed)
+    typer.echo(_who(params))
+    for told in build(found_at(photos), params, out):
         tqdm.write(told)  # above the progress bar
     typer.echo(f"The pictures are in {out}")
+
+
+def _who(params: Params) -> str:
+    """Which detector looks, and what it knows of photographs."""
+    weights = params.detector.checkpoint if params.detector.weights == "checkpoint" else params.detector.weights
+    sample = " It has seen the sample's drawings alone: photographs are foreign to it." * (
+        params.data.source == "sample"
+    )
+    return f"The detector is {params.detector.name} with {weights}.{sample}"
 
 
 def _looking(arm: str | None, weights: Path | None, seed: int | None) -> Params:

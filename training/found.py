@@ -12,6 +12,7 @@ from training.tables import REFERENCE
 
 RELIANCE = ("cue.reliance", "cue.log_odds")  # on the planted cue: over the split, and image by image
 PRECISION = "detection.map50"
+BEFORE = "base"  # the arm of no steps
 ALPHA = 0.05
 NO_CONTROL = (
     "Did the controls work? There is none here: a detector that must move takes a planted cue, such as the sample's. "
@@ -34,10 +35,13 @@ def headline(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[st
     nearer = [arm for arm in arms if ways[arm] == {True}]
     costs = {arm: _cell(gaps[arm, PRECISION], PRECISION) for arm in nearer if _ways(gaps, arm, [PRECISION]) == {False}}
     if nearer:
+        by = {arm: _alone(gaps, arm, looks) for arm in nearer}
         cost = f"; mAP@0.5 fell in {', '.join(f'`{arm}` by {cell}' for arm, cell in costs.items())}"
-        says = f"{_names(nearer)} moved saliency towards {towards}" + (
+        says = f"{_names(nearer, by)} moved saliency towards {towards}" + (
             cost if costs else ", at no cost in mAP@0.5 that shows"
         )
+        if _ways(gaps, BEFORE, looks) == {True}:
+            says += f"; `{BEFORE}`, which was not fine-tuned, lies nearer to them than `{REFERENCE}`, too"
     else:
         says = f"No arm moved saliency towards {towards} that shows"
     for way, told in (({False}, "moved it away from them"), ({True, False}, "moved it both ways")):
@@ -49,8 +53,16 @@ def headline(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[st
     return f"**One seed speaks for itself alone: in it, {says}.** Set several `train.seeds` before you believe it."
 
 
-def _names(arms: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(f"`{arm}`" for arm in arms[:-1]), f"`{arms[-1]}`")))
+def _names(arms: Sequence[str], by: Mapping[str, str] | None = None) -> str:
+    named = [f"`{arm}`{(by or {}).get(arm, '')}" for arm in arms]
+    return " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+
+
+def _alone(gaps: Gaps, arm: str, metrics: Sequence[str]) -> str:
+    """` (by MAE alone)` where the others of the metrics do not show it."""
+    known = [name for name in metrics if (arm, name) in gaps]
+    shown = [name for name in known if shows(gaps[arm, name])]
+    return f" (by {headings()[shown[0]].title} alone)" if len(shown) == 1 < len(known) else ""
 
 
 def _looks(differences: pd.DataFrame) -> tuple[list[str], str]:
@@ -66,15 +78,17 @@ def _ways(gaps: Gaps, arm: str, metrics: Sequence[str]) -> set[bool]:
 
 
 def in_short(differences: pd.DataFrame, rules: Mapping[str, str]) -> pd.DataFrame:
-    """A row a fine-tuned arm: whether it moved saliency towards people, at what cost, and whether off the cue.
+    """A row an arm: whether it moved saliency towards people, at what cost, and whether off the cue.
 
-    Without people's attention it is the gaze predictor's. `rules` as in `found`.
+    The detector before fine-tuning comes first. Without people's attention it is the gaze predictor's. `rules` as in
+    `found`.
     """
     gaps = {(row["arm"], row["metric"]): row for row in differences.to_dict("records")}
     known = glance(set(differences["metric"]))
     looks, towards = _looks(differences)
     rows = {}
-    for arm, rule in rules.items():
+    named = {BEFORE: "none"} | dict(rules) if (BEFORE, PRECISION) in gaps else rules
+    for arm, rule in named.items():
         if arm != REFERENCE:
             row = {
                 f"moved saliency towards {towards}?": _way(
@@ -88,7 +102,8 @@ def in_short(differences: pd.DataFrame, rules: Mapping[str, str]) -> pd.DataFram
                 row |= {
                     "relies less on the cue?": _way(gaps, arm, reliance, ("yes", "no, more", "no change that shows"))
                 }
-            rows[f"{arm} (control)" if RULES[rule].frees else arm] = row
+            about = " (before fine-tuning)" if arm == BEFORE else " (control)" if RULES[rule].frees else ""
+            rows[f"{arm}{about}"] = row
     return pd.DataFrame(rows).T.rename_axis("arm")
 
 
@@ -158,10 +173,10 @@ def verdict(gaps: Gaps, controls: Sequence[str], stood: float) -> str:
     if not worked:
         says += ["So nothing that is said of the cue means much: this run cannot tell a detector that was freed of it."]
         return " ".join(says)
-    if before := [gaps["base", name] for name in RELIANCE if ("base", name) in gaps]:
+    if before := [gaps[BEFORE, name] for name in RELIANCE if (BEFORE, name) in gaps]:
         steady = all(gap["lo"] <= 0 <= gap["hi"] for gap in before)
         effect = "did not move it" if steady else "moved it too"
-        says += [f"Fine-tuning by itself {effect} ({_each(gaps, ['base'], RELIANCE)})."]
+        says += [f"Fine-tuning by itself {effect} ({_each(gaps, [BEFORE], RELIANCE)})."]
     cost = [arm for arm in controls if gaps[arm, PRECISION]["hi"] < 0]
     says += [f"It cost mAP@0.5: {_each(gaps, cost, [PRECISION])}." if cost else "It cost no mAP@0.5 that shows."]
     sizes = []

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from training.figures import Panel, svg
 from training.headings import headings
 
-END = "</main>"  # of a page's sections
+BEGIN, END = '<main id="main">', "</main>"  # of a page's sections
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FileSystemLoader(Path(__file__).parent)
     )
-    environment.filters |= {"coded": _coded, "read": _read, "anchor": _anchor, "titled": _titled}
+    environment.filters |= {"coded": coded, "read": _read, "anchor": _anchor, "titled": _titled}
     environment.tests |= {"figure": lambda block: isinstance(block, Figure)}
     return environment.get_template("page.html")
 
@@ -88,7 +88,7 @@ def _titled(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={name: str(heading) for name, heading in headings().items()}).astype(object)
 
 
-def _coded(text: object) -> Markup:
+def coded(text: object) -> Markup:
     """Text for a page, with code, bold and italic type where Markdown has them."""
     bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(text)))
     italic = re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", bold)
@@ -97,7 +97,7 @@ def _coded(text: object) -> Markup:
 
 def _read(cell: object) -> Markup:
     """A table's cell; nothing for what is not known."""
-    return _coded("" if pd.isna(cell) else f"{cell:.3f}") if isinstance(cell, float) else _coded(cell)
+    return coded("" if pd.isna(cell) else f"{cell:.3f}") if isinstance(cell, float) else coded(cell)
 
 
 def _anchor(title: str) -> str:

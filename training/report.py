@@ -44,8 +44,8 @@ SHOWN = 6  # images in a contact sheet
 BY_PART = "The base detector's map and people, by what became of the main object and by its class"
 LOOKS = ("human.iou", "human.cc", "human.nss", "gaze.iou", "gaze.cc")
 FOREST = (
-    "Blue diamonds: better, and it counts; orange squares: worse, and it counts; hollow circles: neither. A difference "
-    "inside the band may be there and not show."
+    "Blue diamonds: better, and it counts; orange squares: worse, and it counts; hollow circles: neither. Band: a true "
+    "difference outside of it would almost surely have been seen in every row; a smaller one may be missed."
 )
 HUMAN_LIKE = "Test images on which the base detector's map agrees {how} with {whom}, by IoU"
 PLOTS = Path("plots")  # within the report's folder, as DVCLive lays them out

@@ -13,18 +13,28 @@ from toolkit import places, provenance
 from toolkit.errors import BadInput, Problem
 from toolkit.files import sha256, write
 from toolkit.tensors import device
-from training.pages import END, table
+from training.made_of import ABOUT
+from training.pages import BEGIN, END, coded, table
 
 TITLE = "Where this copy comes from"
 
 
 def build(out: Path, root: Path = Path()) -> None:
-    """Write the copy to `out`. `root` is the repository's. Raises `BadInput` without a page or a commit."""
+    """Write the copy to `out`, which is not there yet. `root` is the repository's.
+
+    Raises `BadInput` without a page or a commit.
+    """
+    if out.exists():
+        raise BadInput(Problem(str(out), "exists already", "name another file: nothing is overwritten"))
     page = root / places.STUDY / "report.html"
     if not page.exists():
         raise BadInput(Problem(str(page), "is not there", "`dvc repro report` makes it, `dvc pull` brings it"))
-    told = pd.DataFrame({"what": facts(page, root)}).rename_axis("of")
-    write(out, page.read_text().replace(END, f"<section><h2>{TITLE}</h2>{table(TITLE, told)}</section>\n{END}"))
+    known = facts(page, root)
+    told = pd.DataFrame({"what": known}).rename_axis("of")
+    lead = f'<a href="#copy">{TITLE}</a>'
+    first = f"<p>{lead}: commit {known['commit']}; {known['changed since, and not committed']} changed since.</p>"
+    text = page.read_text().replace(str(coded(ABOUT)), f"{lead} stands below.").replace(BEGIN, f"{BEGIN}\n{first}")
+    write(out, text.replace(END, f'<section><h2 id="copy">{TITLE}</h2>{table(TITLE, told)}</section>\n{END}'))
 
 
 def facts(page: Path, root: Path) -> dict[str, str]:

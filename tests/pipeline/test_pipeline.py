@@ -174,7 +174,7 @@ def test_other_resamples_run_no_detector(finished: Finished, tmp_path: Path) -> 
     resampled = Repository(root)
     resampled.set({"score.resamples": 25})
     ran = stages_run(resampled.run("dvc repro"))
-    assert ran == {"report", *(f"score@{arm}" for arm in ("base", "none", "erasing", "inpainting"))}
+    assert ran == {"report", "browse", *(f"score@{arm}" for arm in ("base", "none", "erasing", "inpainting"))}
     scores = pd.read_parquet(root / "reports" / "scores" / "none" / "resamples.parquet")
     assert scores.index.unique("resample").size == 1 + 25
     assert resampled.hashes()["datasets/predictions/none"] == whole.hashes()["datasets/predictions/none"]

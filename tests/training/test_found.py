@@ -167,7 +167,7 @@ def test_the_first_line_says_which_arm_moved_saliency_towards_people_and_its_cos
 
 
 def test_a_smaller_error_is_nearer_and_a_greater_one_farther_and_both_at_once_is_neither() -> None:
-    assert "`erasing` moved saliency towards" in in_a_line(gap("erasing", ERROR, -0.1, 0.05))
+    assert "`erasing` (by MAE human alone) moved saliency" in in_a_line(gap("erasing", ERROR, -0.1, 0.05))
     assert "; `erasing` moved it away from them" in in_a_line(gap("erasing", ERROR, 0.1, 0.05))
     both = gap("erasing", ERROR, 0.1, 0.05), gap("erasing", LOOKS, 0.1, 0.05)
     assert "; `erasing` moved it both ways" in in_a_line(*both)
@@ -197,3 +197,9 @@ def test_how_sure_it_is_says_what_the_intervals_cover() -> None:
     assert "cover the choice of the 80 test images, and not of the seed" in one
     assert "cover the choice of both the 80 test images and the 3 seeds." in three
     assert "0.125 of IoU human" in one
+
+
+def test_that_the_detector_before_fine_tuning_is_nearer_is_said_beside_an_arm_that_is() -> None:
+    before = gap("base", LOOKS, 0.1, 0.05)
+    assert "which was not fine-tuned, lies nearer" in in_a_line(gap("erasing", LOOKS, 0.1, 0.05), before)
+    assert "not fine-tuned" not in in_a_line(before)

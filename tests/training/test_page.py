@@ -11,6 +11,7 @@ import pytest
 from tests.browser import browser, needs_browser
 from tests.training.test_report import built
 from toolkit import places
+from toolkit.errors import BadInput
 from toolkit.params import Params
 from toolkit.voc import Tree
 from training import stamp
@@ -136,6 +137,9 @@ def test_a_stamped_copy_names_its_commit_and_is_as_good_a_page(
     stamp.build(tmp_path / "copy.html", tmp_path)
     page, heard = opened(chromium, tmp_path / "copy.html")
     assert page.get_by_role("rowheader", name="commit", exact=True).count() == 1
-    assert page.get_by_text(commit.strip()).is_visible()
+    assert page.get_by_text(commit.strip()).first.is_visible()  # at the beginning, and in the table
+    assert "makes a copy that names them" not in page.content()
+    with pytest.raises(BadInput, match="nothing is overwritten"):
+        stamp.build(tmp_path / "copy.html", tmp_path)
     assert heard == []
     page.context.close()

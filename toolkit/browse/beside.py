@@ -45,6 +45,8 @@ def beside(roots: Mapping[str, Path]) -> "fiftyone.Dataset":
         dataset._sample_collection.insert_many(documents)
         dataset.app_config, dataset.mask_targets = part.app_config.copy(), dict(part.mask_targets)
         part.delete()
+    shown = dataset.app_config.active_fields
+    dataset.app_config.active_fields = fo.ActiveFields(paths=[*(shown.paths if shown else []), "revision"])
     dataset._doc.group_media_types = dict.fromkeys(roots, "image")
     dataset.save()
     dataset.reload()

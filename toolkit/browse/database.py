@@ -50,7 +50,7 @@ def push(folder: Path, name: str, *, overwrite: bool = False, root: Path = Path(
 
 def _fiftyone() -> ModuleType:
     """FiftyOne as salvoc uses it: it tells nobody, and warns of nothing that is no danger."""
-    for name, value in {"DO_NOT_TRACK": "true", "DATABASE_VALIDATION": "false"}.items():
+    for name, value in {"DO_NOT_TRACK": "true", "DATABASE_VALIDATION": "false", "LOGGING_LEVEL": "WARNING"}.items():
         os.environ.setdefault(f"FIFTYONE_{name}", value)
     import fiftyone
 

@@ -22,6 +22,7 @@ TRUE = "#ffffff"  # the objects' frame: on any picture a colour that no map has
 MASKS = {  # of each field a name and a colour for its values
     "parts": {OBJECT: ("object", "#3fa7d6"), CUE: ("cue", "#ff2fd0")},
     "changed": {1: ("changed", "#ff2fd0")},
+    "preview": {1: ("would be erased", "#ff2fd0")},  # the panel's: the App learns of colours only as it opens
 }
 LEVELS = 64  # of a scale
 OPACITY = 0.6

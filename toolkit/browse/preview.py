@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FIELD = "preview"  # of a sample: the pixels that would be erased
 PLACE = Path(".salvoc") / "preview"
-((ERASED, (_, COLOUR)),) = MASKS["changed"].items()  # in a mask, as where a variant changed the image; 0 elsewhere
+((ERASED, (NAME, _)),) = MASKS[FIELD].items()  # in a mask; 0 elsewhere
 BIN = 0.02  # of IoU, about
 SELECTED, OTHER = "#ff6d04", "#8a8f98"  # the histogram's bars; the first is the App's own accent
 
@@ -77,20 +77,14 @@ def clear(dataset: "fiftyone.Dataset") -> None:
     if dataset.has_sample_field(FIELD):
         dataset.delete_sample_field(FIELD)
         dataset.mask_targets.pop(FIELD)
-        scheme = dataset.app_config.color_scheme
-        scheme.fields = [row for row in scheme.fields if row["path"] != FIELD]
         dataset.save()
 
 
 def _declare(fo: ModuleType, dataset: "fiftyone.Dataset") -> None:
-    """The field and its colour."""
+    """The field; its colour is among the dataset's."""
     about = "What would be erased, by the settings of the panel Selection"
     dataset.add_sample_field(FIELD, fo.EmbeddedDocumentField, embedded_doc_type=fo.Segmentation, description=about)
-    dataset.mask_targets[FIELD] = {ERASED: "would be erased"}
-    scheme = dataset.app_config.color_scheme or fo.ColorScheme()
-    colours = {"path": FIELD, "maskTargetsColors": [{"intTarget": ERASED, "color": COLOUR}]}
-    scheme.fields = [*(scheme.fields or []), colours | {"fieldColor": COLOUR}]
-    dataset.app_config.color_scheme = scheme
+    dataset.mask_targets[FIELD] = {ERASED: NAME}
     dataset.save()
 
 

@@ -23,17 +23,22 @@ def open_app(dataset: "fiftyone.Dataset", port: int, *, root: Path = Path()) -> 
     first page leads to that view, too. It opens no browser. FiftyOne's own `launch_app` would join whatever App answers
     on the port, with another database behind it, and gives up on a busy machine.
     """
-    try:
-        with socket.create_server(("127.0.0.1", port)):
-            pass
-    except OSError as error:
-        raise BadInput(Problem(f"port {port}", f"cannot be used ({error.strerror})", "choose another port")) from None
+    require_free(port)
     address = _address(dataset, port)
     command = [sys.executable, "-m", "toolkit.browse.app", address, str(port), str(root)]
     server = mongod.bound(command, "KILL")  # politely, it waits half a minute for its database
     if not mongod.answers(server, port, PATIENCE):
         raise RuntimeError(f"the App's server does not answer (exit status {server.poll()}): {' '.join(command)}")
     return address, server
+
+
+def require_free(port: int) -> None:
+    """Raise `BadInput` where something listens on the port, or nothing may."""
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    except OSError as error:
+        raise BadInput(Problem(f"port {port}", f"cannot be used ({error.strerror})", "choose another port")) from None
 
 
 def _address(dataset: "fiftyone.Dataset", port: int) -> str:
