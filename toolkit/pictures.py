@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import matplotlib
 
 matplotlib.use("Agg")
@@ -18,10 +19,15 @@ OPACITY, COLOURS = 0.55, "inferno"
 
 
 def overlay(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
-    """The map [h, w] in colours over the image [H, W, 3] uint8; where it is 0 the image shows through darker."""
+    """The map [h, w] in colours over the image [H, W, 3] uint8, in grey; where it is 0 that shows through darker.
+
+    Colours of its own would read as the map's: a yellow bottle as one that is looked at.
+    """
     scaled = maps.scale(heatmap, *image.shape[:2])
     colours = matplotlib.colormaps[COLOURS](scaled)[..., :3] * 255
-    return np.rint((1 - OPACITY) * image + OPACITY * colours).astype(np.uint8)
+    return np.rint((1 - OPACITY) * cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] + OPACITY * colours).astype(
+        np.uint8
+    )
 
 
 def sheet(rows: Sequence[Mapping[str, np.ndarray]], path: Path, names: Sequence[str] = ()) -> None:

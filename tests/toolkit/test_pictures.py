@@ -30,10 +30,10 @@ def annotated(path: Path, *boxes: tuple[float, float, float, float], side: int =
     return path
 
 
-def test_where_a_map_is_0_the_image_is_darkened() -> None:
+def test_where_a_map_is_0_the_image_is_grey_and_darkened() -> None:
     shown = pictures.overlay(plain((200, 100, 0)), np.zeros((20, 20), np.float32))
-    # .45 of the image and .55 of inferno's first colour, (.37, .12, 3.54) of 255
-    assert (shown == (90, 45, 2)).all()
+    # .45 of the image's luma, 119 (BT.601), and .55 of inferno's first colour, (.37, .12, 3.54) of 255
+    assert (shown == (54, 54, 55)).all()
 
 
 def test_where_a_map_is_1_the_image_shines_in_the_last_colour() -> None:
