@@ -25,9 +25,8 @@ def overlay(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     """
     scaled = maps.scale(heatmap, *image.shape[:2])
     colours = matplotlib.colormaps[COLOURS](scaled)[..., :3] * 255
-    return np.rint((1 - OPACITY) * cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] + OPACITY * colours).astype(
-        np.uint8
-    )
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+    return np.rint((1 - OPACITY) * grey + OPACITY * colours).astype(np.uint8)
 
 
 def sheet(rows: Sequence[Mapping[str, np.ndarray]], path: Path, names: Sequence[str] = ()) -> None:
