@@ -28,7 +28,7 @@ Gaps = Mapping[tuple[str, str], Mapping[Hashable, Any]]  # by arm and metric a r
 
 def headline(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[str, str]) -> str:
     """In a sentence or two: which arms but the controls moved saliency towards people, at what cost, and the caveat."""
-    gaps = {(row["arm"], row["metric"]): row for row in differences.to_dict("records")}
+    gaps = _indexed(differences)
     looks, towards = _looks(differences)
     arms = [arm for arm, rule in rules.items() if arm != REFERENCE and not RULES[rule].frees]
     ways = {arm: _ways(gaps, arm, looks) for arm in arms}
@@ -51,6 +51,10 @@ def headline(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[st
         return f"**{says}.**"
     says = says.replace("No arm", "no arm", 1)
     return f"**One seed speaks for itself alone: in it, {says}.** Set several `train.seeds` before you believe it."
+
+
+def _indexed(differences: pd.DataFrame) -> Gaps:
+    return {(row["arm"], row["metric"]): row for row in differences.to_dict("records")}
 
 
 def _names(arms: Sequence[str], by: Mapping[str, str] | None = None) -> str:
@@ -83,7 +87,7 @@ def in_short(differences: pd.DataFrame, rules: Mapping[str, str]) -> pd.DataFram
     The detector before fine-tuning comes first. Without people's attention it is the gaze predictor's. `rules` as in
     `found`.
     """
-    gaps = {(row["arm"], row["metric"]): row for row in differences.to_dict("records")}
+    gaps = _indexed(differences)
     known = glance(set(differences["metric"]))
     looks, towards = _looks(differences)
     rows = {}
@@ -149,7 +153,7 @@ def found(results: pd.DataFrame, differences: pd.DataFrame, rules: Mapping[str, 
     """
     if REFERENCE not in rules:
         return []
-    gaps = {(row["arm"], row["metric"]): row for row in differences.to_dict("records")}
+    gaps = _indexed(differences)
     known = set(differences["metric"])
     metrics = glance(known)
     controls = [arm for arm, rule in rules.items() if RULES[rule].frees and RELIANCE[0] in known]
