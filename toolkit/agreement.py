@@ -8,12 +8,13 @@ and whatever makes a density of it would be judged as much as the CAM.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from toolkit import maps
 from toolkit.attention.bottom_up import centre_bias
@@ -21,6 +22,8 @@ from toolkit.attention.recordings.viewing import density
 from toolkit.errors import BadInput, Problem
 from toolkit.files import seed_of
 from toolkit.metrics import METRICS, Metric
+from toolkit.shards import exists, read
+from toolkit.spread import CHUNK, Spread, Work, here
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
@@ -97,7 +100,7 @@ def truths(
     """What is known of where people look in that image: its name in `TRUTHS`, its `grid`, and as `compare` takes it."""
     for name in TRUTHS:
         path = attention / name / f"{image_id}.png"
-        if path.exists():
+        if exists(path):
             truth = maps.load(path)
             size = grid(*truth.shape)
             yield name, size, {"map": maps.scale(truth, *size)}
@@ -145,7 +148,7 @@ def fixations_of(source: Tree, attention: Path) -> Fixations:
     sizes, tables, problems = {}, {}, []
     for image_id in source.all_ids():
         path = attention / "fixations" / f"{image_id}.csv"
-        if path.exists():
+        if exists(path):
             with Image.open(source.image(image_id)) as image:
                 width, height = image.size
             try:
@@ -171,7 +174,7 @@ def fixations_of(source: Tree, attention: Path) -> Fixations:
 
 def _table(path: Path, width: int, height: int) -> pd.DataFrame:
     """The table; raises ValueError where it has no fixations in an image of this size."""
-    table = pd.read_csv(path)
+    table = pd.read_csv(BytesIO(read(path)))
     if list(table) not in COLUMNS:
         raise ValueError("has other columns than " + ", or ".join(map(", ".join, COLUMNS)))
     if not np.isfinite(table.to_numpy(np.float64)).all():
@@ -183,23 +186,30 @@ def _table(path: Path, width: int, height: int) -> pd.DataFrame:
     return table
 
 
-def build(source: Tree, saliency: Path, attention: Path) -> pd.DataFrame:
+def build(source: Tree, saliency: Path, attention: Path, spread: Spread = here) -> pd.DataFrame:
     """The table of agreement: one row an image, sorted by id, with the split that it belongs to.
 
     `people_*` is what people score against one another (see `people`), whatever the detector.
     """
     split_of = {image_id: split for split, ids in source.splits().items() for image_id in ids}
-    ids = source.all_ids()
     fixations = fixations_of(source, attention)
-
-    def row(image_id: str) -> dict[str, object]:
-        own = against(maps.load(saliency / f"{image_id}.png"), attention, image_id, fixations)
-        return {"id": image_id, **own, **_named("people", people(image_id, fixations))}
-
-    rows = mapped(lambda: row, ids)
-    table = pd.DataFrame(tqdm(rows, desc="agreement", total=len(ids), unit="image", mininterval=1))
+    rows = spread(lambda: _comparing(saliency, attention, fixations), source.all_ids(), "agreement")
+    parts = []
+    while chunk := list(islice(rows, CHUNK)):  # a row by itself weighs far more than one of a table
+        parts.append(pd.DataFrame([{"id": image_id, **row} for image_id, row in chunk]))
+    table = pd.concat(parts, ignore_index=True)
     table.insert(1, "split", table["id"].map(split_of))
     return table
+
+
+def _comparing(saliency: Path, attention: Path, fixations: Fixations) -> Work[dict[str, float]]:
+    """The work of a process: each image's scores."""
+
+    def row(image_id: str) -> tuple[str, dict[str, float]]:
+        own = against(maps.load(saliency / f"{image_id}.png"), attention, image_id, fixations)
+        return image_id, own | _named("people", people(image_id, fixations))
+
+    return lambda ids: mapped(lambda: row, ids)
 
 
 @lru_cache(64)

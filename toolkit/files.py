@@ -8,11 +8,14 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
+
+from toolkit import shards
 
 _FICLONE = 0x40049409  # linux/fs.h: share a file's blocks until one side is written
 _cannot_reflink: set[tuple[int, int]] = set()  # file systems from and to which it failed: trying costs most of a link
@@ -20,7 +23,7 @@ _cannot_reflink: set[tuple[int, int]] = set()  # file systems from and to which 
 
 def read_image(path: Path) -> np.ndarray:
     """Read an image; [H, W, 3] uint8 RGB, pixels as stored (no EXIF turn, so that boxes stay true)."""
-    with Image.open(path) as image:
+    with Image.open(path if path.exists() else BytesIO(shards.read(path))) as image:
         return np.asarray(eight_bits(image).convert("RGB"))
 
 
@@ -123,9 +126,12 @@ def _reflink(source: Path, target: Path) -> bool:
 
 
 def sha256(path: Path) -> str:
-    """The file's hash, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The file's hash, in hex; it may lie in a shard."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return hashlib.sha256(shards.read(path)).hexdigest()
 
 
 def digest(*parts: object) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from toolkit.errors import BadInput, Problem
 from toolkit.files import png
+from toolkit.shards import exists, read
 
 LEVELS = 65535
 
@@ -55,7 +56,7 @@ def top(heatmap: np.ndarray, fraction: float) -> np.ndarray:
 
 def known(path: Path) -> bool:
     """Whether a file is a map that says anything: one that is there and not constant."""
-    return path.exists() and bool(np.ptp(load(path)) > 0)
+    return exists(path) and bool(np.ptp(load(path)) > 0)
 
 
 def encode(heatmap: np.ndarray) -> bytes:
@@ -65,7 +66,8 @@ def encode(heatmap: np.ndarray) -> bytes:
 
 def load(path: Path) -> np.ndarray:
     """Read a stored map, or anybody's grey image as one (8 or 16 bit); [H, W] float32 in 0..1."""
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    data = np.frombuffer(read(path) if exists(path) else b"", np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None or image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
         raise BadInput(
             Problem(str(path), "is not a grey image of 8 or 16 bits", "store the map as a single-channel PNG")

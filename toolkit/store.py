@@ -1,14 +1,15 @@
 """Finished work by content: what the same code made once from the same input and settings is never made again."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from tqdm import tqdm
-
-from toolkit.files import digest, repository, write
+from toolkit.files import digest, link, repository, write
 from toolkit.provenance import code
+from toolkit.shards import packing
 
+FILES = 20_000  # of a folder, at most: DVC looks at each of them by itself
 Files = Mapping[str, bytes]  # one piece of work, by suffix; the last one written says that it is whole
 
 
@@ -42,20 +43,40 @@ class Store:
 
 
 def make_missing(
-    paths: Mapping[str, Path], make: Callable[[Sequence[str]], Iterable[tuple[str, Files]]], title: str
-) -> None:
-    """Make what is not there yet of the work whose place is known by the image's id (see `Store.path`).
+    paths: Mapping[str, Path], make: Callable[[Sequence[str]], Iterable[tuple[str, Files]]]
+) -> Iterator[tuple[str, Path]]:
+    """The ids with the place of their finished work (see `Store.path`), in any order; made where it is not there yet.
 
-    `make` is given the ids that lack theirs and gives each with its files, in any order: it may be a loop, a pool of
-    threads (`workers.mapped`), or a machine's share of a cluster's work. Each piece is kept as soon as it comes, so
-    that a killed run goes on where it stopped. The last file of a piece must be the one that `paths` names.
+    `make` is given the ids that lack theirs and gives each with its files, in any order. Each is kept as soon as it
+    comes, so that a killed run goes on where it stopped. The last file of each must be the one that `paths` names.
     """
-    missing = [image_id for image_id, path in paths.items() if not path.exists()]
-    if not missing:
-        return
-    done = len(paths) - len(missing)
-    with tqdm(desc=title, total=len(paths), initial=done, unit="image", mininterval=1) as bar:
+    there = {image_id: path.exists() for image_id, path in paths.items()}
+    yield from ((image_id, path) for image_id, path in paths.items() if there[image_id])
+    missing = [image_id for image_id in paths if not there[image_id]]
+    if missing:
         for image_id, files in make(missing):
             for suffix, content in files.items():
                 write(paths[image_id].with_suffix(suffix), content)
-            bar.update()
+            yield image_id, paths[image_id]
+
+
+@contextmanager
+def filling(folder: Path, images: int) -> Iterator[Callable[[str, Path | bytes], None]]:
+    """A new folder of a stage's output, to be filled with a file an image: `put(name, stored file or bytes)`.
+
+    Files are linked and lie one by one; where there may be more than `FILES`, for so many `images`, they are packed
+    into shards. `shards.read` reads both.
+    """
+    if images > FILES:
+        with packing(folder) as packer:
+            yield lambda name, file: packer.add(name, file if isinstance(file, bytes) else file.read_bytes())
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+
+        def put(name: str, file: Path | bytes) -> None:
+            if isinstance(file, bytes):
+                write(folder / name, file)
+            else:
+                link(file, folder / name)
+
+        yield put

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
 
+from toolkit import shards
 from toolkit.errors import BadInput, Problem
 
 Box = tuple[float, float, float, float]
@@ -61,16 +62,21 @@ class Annotation:
 
 
 class Tree:
-    """A VOC dataset's folder; the id is the key of everything in it."""
+    """A VOC dataset's folder; the id is the key of everything in it.
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    A tree may have only the images and annotations that differ from another's: `beneath` has the rest.
+    """
+
+    def __init__(self, root: str | Path, beneath: "Tree | None" = None) -> None:
+        self.root, self.beneath = Path(root), beneath
 
     def image(self, image_id: str) -> Path:
-        return self.root / "JPEGImages" / f"{image_id}.jpg"
+        own = self.root / "JPEGImages" / f"{image_id}.jpg"
+        return own if self.beneath is None or shards.exists(own) else self.beneath.image(image_id)
 
     def annotation(self, image_id: str) -> Path:
-        return self.root / "Annotations" / f"{image_id}.xml"
+        own = self.root / "Annotations" / f"{image_id}.xml"
+        return own if self.beneath is None or shards.exists(own) else self.beneath.annotation(image_id)
 
     def attention(self, image_id: str) -> Path:
         """Where people look, where that is known."""
@@ -155,7 +161,7 @@ def parse(xml: bytes, file: str) -> Annotation:
 
 def read(path: Path) -> Annotation:
     """Read one annotation file; raises `BadInput` as `parse` does."""
-    return parse(path.read_bytes(), str(path))
+    return parse(shards.read(path), str(path))
 
 
 def render(annotation: Annotation) -> bytes:

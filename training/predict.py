@@ -1,8 +1,9 @@
 """What an arm's detectors find in the untouched test split, and where they look: kept for whatever is scored of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,21 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from toolkit import detectors, maps, saliency, voc
+from toolkit import maps, saliency, voc
 from toolkit.detectors.adapter import Adapter, Found
 from toolkit.detectors.batches import through
 from toolkit.detectors.candidates import Candidates, best_log_odds
-from toolkit.files import link
 from toolkit.params import Detector, Params, Saliency
 from toolkit.sources.masks import TEST_SPLITS
-from toolkit.store import Files, Store, make_missing
+from toolkit.spread import CHUNK, Spread, Work, here
+from toolkit.store import Files, Store, filling, make_missing
 from toolkit.voc import Annotation, Tree
 from training.detections import Detections, listed
 
 
-def build(arm: str, weights: Path, source: Tree, params: Params, out: Path, heatmaps: Path) -> None:
+def build(
+    arm: str, weights: Path, source: Tree, params: Params, out: Path, heatmaps: Path, spread: Spread = here
+) -> None:
     """Write `seed-S/ID.png` into `heatmaps`, and into `out` two tables, of every seed and test split.
 
     `detections.parquet`: a row a box that was found, with its `label`, `score` and corners in pixels.
@@ -31,49 +34,56 @@ def build(arm: str, weights: Path, source: Tree, params: Params, out: Path, heat
     none does. Both have columns `split`, `seed`, `id`.
     """
     splits = {split: source.ids(split) for split in TEST_SPLITS if source.split(split).exists()}
-    known = {i: voc.read(source.annotation(i)) for ids in splits.values() for i in ids}
-    found, objects = [], []
+    split_of = {image_id: split for split, ids in splits.items() for image_id in ids}
+    classes = params.data.classes
+    found: list[pd.DataFrame] = []
+    objects: list[pd.DataFrame] = []
     for seed in params.train_of(arm).seeds:
         detector = params.with_weights(weights / f"seed-{seed}.safetensors").detector
-        paths = predicted(detector, source, known, params.saliency, params.data.classes, f"{arm}, seed {seed}")
-        for split, ids in splits.items():
-            for image_id in ids:
-                link(paths[image_id].with_suffix(".png"), heatmaps / f"seed-{seed}" / f"{image_id}.png")
-                detections, log_odds = unpacked(paths[image_id])
-                found.append(listed(image_id, detections, params.data.classes).assign(split=split, seed=seed))
-                labels = [o.name for o in known[image_id].objects]
-                objects.append(
-                    pd.DataFrame({"label": labels, "log_odds": log_odds}).assign(id=image_id, split=split, seed=seed)
-                )
+        title = f"{arm}, seed {seed}"
+        paths = predicted(detector, source, list(split_of), params.saliency, classes, title, spread)
+        with filling(heatmaps / f"seed-{seed}", len(split_of)) as put:
+            while chunk := list(islice(paths, CHUNK)):  # a table of an image weighs far more than its rows
+                boxes, asked = [], []
+                for image_id, path in chunk:
+                    put(f"{image_id}.png", path.with_suffix(".png"))
+                    detections, log_odds = unpacked(path)
+                    boxes.append(listed(image_id, detections, classes))
+                    labels = [o.name for o in voc.read(source.annotation(image_id)).objects]
+                    asked.append(pd.DataFrame({"label": labels, "log_odds": log_odds}).assign(id=image_id))
+                for parts, tables in ((boxes, found), (asked, objects)):
+                    table = pd.concat(parts, ignore_index=True)
+                    tables.append(table.assign(split=table["id"].map(split_of), seed=seed))
     pd.concat(found, ignore_index=True).to_parquet(out / "detections.parquet")
     pd.concat(objects, ignore_index=True).to_parquet(out / "objects.parquet")
 
 
 def predicted(
-    detector: Detector, source: Tree, known: Mapping[str, Annotation], explaining: Saliency, classes: Sequence[str],
-    title: str,
-) -> dict[str, Path]:  # fmt: skip
+    detector: Detector, source: Tree, ids: Sequence[str], explaining: Saliency, classes: Sequence[str], title: str,
+    spread: Spread = here,
+) -> Iterator[tuple[str, Path]]:  # fmt: skip
     """The stored `.npz` of what a detector sees in each image, its map beside it as `.png`; made where missing."""
-    asked = {image_id: annotation.objects for image_id, annotation in known.items()}
-    store = Store("predictions", __name__)
-    paths = saliency.seen_at(store, source, asked, detector, explaining, classes, suffix=".npz")
+    return spread(lambda: _predicting(detector, source, explaining, classes), ids, title)
 
-    def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
-        look = partial(examine, settings=explaining)
-        adapter = detectors.load(detector, classes)
-        saliency.require_layer(adapter, explaining)
-        looking = through(adapter, look, source, missing, list(known), detector.at_once)
-        for image_id, (found, candidates, heatmap) in looking:
-            yield (
-                image_id,
-                {
-                    ".png": maps.encode(heatmap),
-                    ".npz": packed(found, candidates, known[image_id], classes),
-                },
-            )
 
-    make_missing(paths, make, title)
-    return paths
+def _predicting(detector: Detector, source: Tree, explaining: Saliency, classes: Sequence[str]) -> Work[Path]:
+    """The work of a process."""
+    place = saliency.places(Store("predictions", __name__), source, detector, explaining, classes, suffix=".npz")
+    adapter = cache(lambda: saliency.ready(detector, explaining, classes))
+
+    def work(ids: Sequence[str]) -> Iterator[tuple[str, Path]]:
+        known = {image_id: voc.read(source.annotation(image_id)) for image_id in ids}
+
+        def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
+            look = partial(examine, settings=explaining)
+            for image_id, seen in through(adapter(), look, source, missing, ids, detector.at_once):
+                found, candidates, heatmap = seen
+                files = {".png": maps.encode(heatmap), ".npz": packed(found, candidates, known[image_id], classes)}
+                yield image_id, files
+
+        return make_missing(place({image_id: about.objects for image_id, about in known.items()}), make)
+
+    return work
 
 
 def examine(

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import provenance
+from toolkit import provenance, store
 from toolkit.files import write
-from toolkit.store import Files, Store, make_missing
+from toolkit.shards import exists, packed, read
+from toolkit.store import Files, Store, filling, make_missing
 
 MAKER = "toolkit.maps"
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("SALVOC_STORE", str(tmp_path / "store"))
     return Store("dip", MAKER)
 
@@ -44,37 +45,37 @@ def forget() -> None:
     provenance._tree.cache_clear()
 
 
-def test_store_makes_once(store: Store) -> None:
+def test_store_makes_once(kept: Store) -> None:
     calls: list[str] = []
 
     def make() -> bytes:
         calls.append("x")
         return b"x"
 
-    first, second = store.get("k", make=make), Store("dip", MAKER).get("k", make=make)
+    first, second = kept.get("k", make=make), Store("dip", MAKER).get("k", make=make)
     assert first == second
     assert first.read_bytes() == b"x"
     assert calls == ["x"]
 
 
-def test_store_keeps_nothing_of_a_failed_make(store: Store) -> None:
+def test_store_keeps_nothing_of_a_failed_make(kept: Store) -> None:
     def fail() -> bytes:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        store.get("k", make=fail)
-    assert store.get("k", make=lambda: b"whole").read_bytes() == b"whole"
+        kept.get("k", make=fail)
+    assert kept.get("k", make=lambda: b"whole").read_bytes() == b"whole"
 
 
-def test_two_threads_may_make_the_same_key(store: Store) -> None:
+def test_two_threads_may_make_the_same_key(kept: Store) -> None:
     """The second makes and stores it while the first is at work."""
     with ThreadPoolExecutor(1) as other:
 
         def make() -> bytes:
-            other.submit(lambda: store.get("k", make=lambda: b"same")).result(timeout=10)
+            other.submit(lambda: kept.get("k", make=lambda: b"same")).result(timeout=10)
             return b"same"
 
-        assert store.get("k", make=make).read_bytes() == b"same"
+        assert kept.get("k", make=make).read_bytes() == b"same"
 
 
 def test_store_lies_beside_dvc_even_in_a_temporary_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,9 +89,9 @@ def test_store_lies_beside_dvc_even_in_a_temporary_checkout(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("value", [1, 1.0, "1", (1,), None])
-def test_each_value_has_a_key_of_its_own(store: Store, value: object) -> None:
-    others = {store.path(other) for other in (1, 1.0, "1", (1,), None) if repr(other) != repr(value)}
-    assert store.path(value) not in others
+def test_each_value_has_a_key_of_its_own(kept: Store, value: object) -> None:
+    others = {kept.path(other) for other in (1, 1.0, "1", (1,), None) if repr(other) != repr(value)}
+    assert kept.path(value) not in others
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_each_value_has_a_key_of_its_own(store: Store, value: object) -> None:
         ("__init__.py", "", "import os\n"),
     ],
 )
-def test_what_other_code_made_is_not_found(store: Store, repository: Path, file: str, old: str, new: str) -> None:
+def test_what_other_code_made_is_not_found(kept: Store, repository: Path, file: str, old: str, new: str) -> None:
     before = Store("dip", "toolkit.maker").path("k")
     text = (repository / file).read_text()
     (repository / file).write_text(text.replace(old, new) if old else new)
@@ -123,7 +124,7 @@ def test_what_other_code_made_is_not_found(store: Store, repository: Path, file:
     ],
 )
 def test_comments_docstrings_and_other_modules_cost_nothing(
-    store: Store, repository: Path, file: str, old: str, new: str
+    kept: Store, repository: Path, file: str, old: str, new: str
 ) -> None:
     before = Store("dip", "toolkit.maker").path("k")
     (repository / file).write_text((repository / file).read_text().replace(old, new))
@@ -132,7 +133,7 @@ def test_comments_docstrings_and_other_modules_cost_nothing(
 
 
 def test_another_version_of_a_library_makes_other_work(
-    store: Store, repository: Path, monkeypatch: pytest.MonkeyPatch
+    kept: Store, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = Store("dip", "toolkit.maker").path("k")
     monkeypatch.setattr(provenance, "version", lambda distribution: "0.0.1")
@@ -167,10 +168,20 @@ def test_what_is_missing_is_made_and_kept_as_soon_as_it_comes(tmp_path: Path) ->
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_missing(paths, make, "work")
+        dict(make_missing(paths, make))
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} >= {"d.png", "d.json", "c.png", "c.json"}
     assert paths["b"].read_bytes() == b"old"
     assert not paths["a"].exists()
+
+
+def test_what_is_there_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    paths = {image_id: tmp_path / f"{image_id}.json" for image_id in "ab"}
+    write(paths["b"], b"old")
+    told = make_missing(paths, lambda missing: [(image_id, {".json": b"new"}) for image_id in missing])
+    assert next(told) == ("b", paths["b"])
+    assert not paths["a"].exists()
+    assert dict(told) == {"a": paths["a"]}
+    assert paths["a"].read_bytes() == b"new"
 
 
 def test_where_nothing_is_missing_nothing_is_begun(tmp_path: Path) -> None:
@@ -179,4 +190,18 @@ def test_where_nothing_is_missing_nothing_is_begun(tmp_path: Path) -> None:
     def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
         raise AssertionError("begun")
 
-    make_missing({"a": tmp_path / "a.png"}, make, "work")
+    assert dict(make_missing({"a": tmp_path / "a.png"}, make)) == {"a": tmp_path / "a.png"}
+
+
+@pytest.mark.parametrize("images", [3, 4])
+def test_a_folder_for_too_many_images_is_packed_and_read_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: int
+) -> None:
+    monkeypatch.setattr(store, "FILES", 3)
+    write(tmp_path / "stored.png", b"stored")
+    with filling(tmp_path / "out", images) as put:
+        put("a.png", tmp_path / "stored.png")
+        put("b.png", b"bytes")
+    assert packed(tmp_path / "out") == (images > 3)
+    assert [read(tmp_path / "out" / name) for name in ("a.png", "b.png")] == [b"stored", b"bytes"]
+    assert not exists(tmp_path / "out" / "c.png")

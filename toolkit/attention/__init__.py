@@ -3,7 +3,7 @@
 To add a predictor, write a function from images to densities (see `bottom_up`) and give it a row in `PREDICTORS`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -12,10 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from toolkit import maps
-from toolkit.attention.human import Human, attention_of
+from toolkit.attention.human import attention_of
+from toolkit.attention.recordings.viewing import Viewing
 from toolkit.errors import require_known
-from toolkit.files import link, read_image, sha256, write
-from toolkit.store import Files, Store, make_missing
+from toolkit.files import read_image, sha256
+from toolkit.spread import Spread, Work, here
+from toolkit.store import Files, Store, filling, make_missing
 from toolkit.voc import Tree
 from toolkit.workers import mapped
 
@@ -46,31 +48,43 @@ def load(name: str) -> Predict:
     return predict
 
 
-def build(source: Tree, name: str, human: Path | None, out: Path) -> None:
+def build(source: Tree, name: str, human: Path | None, out: Path, spread: Spread = here) -> None:
     """Write `gaze/ID.png` for every image, `human/ID.png` where people's attention is known.
 
     It is known from the folder `human` (see `human.attention_of`; `fixations/ID.csv` too where that is a recording), or
     where that is empty or None from the source's own `Attention/`. A line of `fixations/ID.csv` is a fixation: `x` and
     `y` in the image's pixels, whose it is (`observer`, from 0), and how many pixels are a `degree` of visual angle.
     """
-    for folder in ("human", "gaze", "fixations"):
-        (out / folder).mkdir(parents=True)
-    store, ids, predict = Store("attention", __name__), source.all_ids(), load(name)
+    ids = source.all_ids()
     known = None if human is None or is_empty(human) else attention_of(human, ids)
-    made_of = name, _weights(name)
-    paths = {image_id: store.path(made_of, sha256(source.image(image_id))) for image_id in ids}
+    gaze, people, fixations = (filling(out / folder, len(ids)) for folder in ("gaze", "human", "fixations"))
+    with gaze as put_gaze, people as put_people, fixations as put_fixations:
+        for image_id, path in spread(lambda: _predicting(source, name), ids, "attention"):
+            put_gaze(f"{image_id}.png", path)
+            own = source.attention(image_id)
+            if known:
+                seen = known(image_id)
+                if seen.map is not None:
+                    put_people(f"{image_id}.png", maps.encode(seen.map))
+                if seen.viewing is not None:
+                    put_fixations(f"{image_id}.csv", _listed(seen.viewing))
+            elif maps.known(own):
+                put_people(own.name, own)
+
+
+def _predicting(source: Tree, name: str) -> Work[Path]:
+    """The work of a process: the place of the predictor's map of each image, made where it is not there yet."""
+    store, predict, made_of = Store("attention", __name__), load(name), (name, _weights(name))
 
     def gaze(image_id: str) -> tuple[str, Files]:
         (density,) = predict([read_image(source.image(image_id))])  # alone: no other image may decide its last bits
         return image_id, {".png": maps.encode(maps.normalise(density))}
 
-    make_missing(paths, lambda missing: mapped(lambda: gaze, missing), "attention")
-    for image_id, path in paths.items():
-        link(path, out / "gaze" / f"{image_id}.png")
-        if known:
-            _keep(known(image_id), image_id, out)
-        elif maps.known(source.attention(image_id)):
-            link(source.attention(image_id), out / "human" / f"{image_id}.png")
+    def work(ids: Sequence[str]) -> Iterator[tuple[str, Path]]:
+        paths = {image_id: store.path(made_of, sha256(source.image(image_id))) for image_id in ids}
+        return make_missing(paths, lambda missing: mapped(lambda: gaze, missing))
+
+    return work
 
 
 def is_empty(human: Path) -> bool:
@@ -78,14 +92,12 @@ def is_empty(human: Path) -> bool:
     return human.is_dir() and {path.name for path in human.iterdir()} <= PLACEHOLDERS
 
 
-def _keep(seen: Human, image_id: str, out: Path) -> None:
-    if seen.map is not None:
-        write(out / "human" / f"{image_id}.png", maps.encode(seen.map))
-    if seen.viewing is not None:
-        points, degree = seen.viewing.fixations, f"{seen.viewing.degree:.4g}"
-        tenths = [np.floor(own * 10) / 10 for own in points]  # rounding up could lift a point out of the image
-        lines = [f"{x:.1f},{y:.1f},{observer},{degree}" for observer, own in enumerate(tenths) for x, y in own]
-        write(out / "fixations" / f"{image_id}.csv", "\n".join(["x,y,observer,degree", *lines]) + "\n")
+def _listed(viewing: Viewing) -> bytes:
+    """A recording's fixations as the lines of a `fixations/ID.csv`."""
+    tenths = [np.floor(own * 10) / 10 for own in viewing.fixations]  # rounding up could lift a point out of the image
+    degree = f"{viewing.degree:.4g}"
+    lines = [f"{x:.1f},{y:.1f},{observer},{degree}" for observer, own in enumerate(tenths) for x, y in own]
+    return ("\n".join(["x,y,observer,degree", *lines]) + "\n").encode()
 
 
 def _weights(name: str) -> object:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from time import thread_time
 from typing import Any
 
@@ -14,6 +15,7 @@ from toolkit.detectors.adapter import Adapter
 from toolkit.faithfulness.cases import FILLS, Case, case, curves, rank, score
 from toolkit.files import digest, read_image, seed_of, sha256
 from toolkit.params import Detector, Faithfulness, Saliency
+from toolkit.spread import here
 from toolkit.store import Files, Store, make_missing
 from toolkit.tensors import arithmetic, device, to_tensor
 from toolkit.voc import Tree
@@ -62,8 +64,10 @@ def trials(
 
         yield from mapped(begin, missing)
 
-    make_missing(paths, make, title)
-    stored = (json.loads(path.read_text()) for path in paths.values())
+    def work(ids: Sequence[str]) -> Iterator[tuple[str, Path]]:
+        return make_missing({image_id: paths[image_id] for image_id in ids}, make)
+
+    stored = (json.loads(path.read_text()) for _, path in here(lambda: work, list(known), title))
     return [trial for trial in stored if trial is not None]
 
 

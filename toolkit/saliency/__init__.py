@@ -1,7 +1,7 @@
 """Where the detector looks: a map of every image, stored by content, made only where it is not there yet."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ from toolkit import detectors, maps
 from toolkit.detectors.adapter import Adapter, Found, Look
 from toolkit.detectors.batches import through, together
 from toolkit.errors import BadInput, Problem, require_known
-from toolkit.files import link, sha256
+from toolkit.files import sha256
 from toolkit.params import Detector, Saliency
 from toolkit.saliency.drise import drise
 from toolkit.saliency.eigencam import eigencam
 from toolkit.saliency.odam import odam
-from toolkit.store import Files, Store, make_missing
+from toolkit.spread import Spread, Work, here
+from toolkit.store import Files, Store, filling, make_missing
 from toolkit.tensors import arithmetic
 from toolkit.voc import Tree
 
@@ -25,38 +26,56 @@ OWN = {"odam": odam, "drise": drise}  # methods of salvoc's own that explain obj
 CONFIDENT = 0.3  # the score from which a detection is explained
 
 
-def build(source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str], out: Path) -> None:
+def build(
+    source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str], out: Path, spread: Spread = here
+) -> None:
     """Write `ID.png`, the base detector's map of every image of the source."""
     ids = source.all_ids()
-    paths = seen_at(Store("saliency", __name__), source, dict.fromkeys(ids), detector, settings, classes)
-
-    def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
-        adapter = detectors.load(detector, classes)
-        require_layer(adapter, settings)
-        looking = through(adapter, partial(explain, settings=settings), source, missing, ids, detector.at_once)
-        yield from ((image_id, {".png": maps.encode(heatmap)}) for image_id, heatmap in looking)
-
-    make_missing(paths, make, "saliency")
-    out.mkdir(parents=True, exist_ok=True)
-    for image_id, path in paths.items():
-        link(path, out / f"{image_id}.png")
+    with filling(out, len(ids)) as put:
+        for image_id, path in spread(lambda: _looking(source, detector, settings, classes), ids, "saliency"):
+            put(f"{image_id}.png", path)
 
 
-def seen_at(
-    store: Store, source: Tree, known: Mapping[str, object], detector: Detector, settings: Saliency,
-    classes: Sequence[str], suffix: str = ".png",
-) -> dict[str, Path]:  # fmt: skip
-    """Where a store keeps what a detector sees in each image, and how it is explained.
+def _looking(source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str]) -> Work[Path]:
+    """The work of a process: the place of each image's map, made where it is not there yet."""
+    place = places(Store("saliency", __name__), source, detector, settings, classes)
+    adapter = cache(lambda: ready(detector, settings, classes))
 
-    `known` has the images' ids, each with what is asked of that image alone.
+    def work(ids: Sequence[str]) -> Iterator[tuple[str, Path]]:
+        def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
+            looking = through(adapter(), partial(explain, settings=settings), source, missing, ids, detector.at_once)
+            yield from ((image_id, {".png": maps.encode(heatmap)}) for image_id, heatmap in looking)
+
+        return make_missing(place(dict.fromkeys(ids)), make)
+
+    return work
+
+
+def places(
+    store: Store, source: Tree, detector: Detector, settings: Saliency, classes: Sequence[str], suffix: str = ".png"
+) -> Callable[[Mapping[str, object]], dict[str, Path]]:
+    """Where a store keeps what a detector sees in each image of a chunk, and how it is explained.
+
+    The chunk is given by the images' ids, each with what is asked of that image alone.
     """
     layer = layer_of(detectors.find(detector.name), settings)
     made_of = (detectors.fingerprint(detector, classes), settings.method, layer, settings.sign, arithmetic())
-    images = {image_id: sha256(source.image(image_id)) for image_id in known}
-    return {
-        i: store.path(made_of, images[i], known[i], [images[other] for other in beside], suffix=suffix)
-        for i, beside in together(source, list(known), detector.at_once).items()
-    }
+
+    def place(known: Mapping[str, object]) -> dict[str, Path]:
+        images = {image_id: sha256(source.image(image_id)) for image_id in known}
+        return {
+            i: store.path(made_of, images[i], known[i], [images[other] for other in beside], suffix=suffix)
+            for i, beside in together(source, list(known), detector.at_once).items()
+        }
+
+    return place
+
+
+def ready(detector: Detector, settings: Saliency, classes: Sequence[str]) -> Adapter:
+    """The detector, where it can be explained as the settings say; else `BadInput`."""
+    adapter = detectors.load(detector, classes)
+    require_layer(adapter, settings)
+    return adapter
 
 
 def layer_of(detector: Adapter | type[Adapter], settings: Saliency) -> str:

@@ -1,8 +1,10 @@
 """Variants: complete VOC datasets made from the source by one rule each, of which only train images may differ."""
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,10 +15,12 @@ import pandas as pd
 
 from toolkit import maps, voc
 from toolkit.errors import BadInput, Problem, require_known
-from toolkit.files import digest, link, png, read_image, seed_of, sha256, write
+from toolkit.files import link, png, read_image, seed_of, sha256, write
 from toolkit.params import Aug
+from toolkit.shards import packed
 from toolkit.sources.masks import CUE, OBJECT, boxed, read_mask
-from toolkit.store import Files, Store, make_missing
+from toolkit.spread import Spread, Work, here
+from toolkit.store import Files, Store, filling, make_missing
 from toolkit.variants.croissant import describe
 from toolkit.variants.rules import RULES, Changed, Original, Rule
 from toolkit.voc import Tree
@@ -27,14 +31,15 @@ BATCH = 1  # image that a rule is given at a time: all threads have work, and no
 
 
 def build(
-    name: str, rule: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug: Aug, out: Path
-) -> dict[str, object]:
+    name: str, rule: str, source: Tree, saliency: Path, selection: pd.DataFrame, aug: Aug, out: Path,
+    spread: Spread = here,
+) -> dict[str, object]:  # fmt: skip
     """Write into `out` the variant of the arm `name`, made by `rule`; returns what its `variant.json` says.
 
     `selection` has a row a train image: `id`, `selected`. The rule changes the selected ones or every one; all else is
-    linked. Changed pixels are stored without loss, as PNG data under the image's own .jpg name, which decoders tell by
-    its content: so every pixel that the rule left alone is bit-identical. Raises `BadInput` for an unknown rule, and
-    for one that the source cannot do.
+    linked, or where the images are too many for a folder left to the source (see `Tree`). Changed pixels are stored
+    without loss, as PNG data under the image's own .jpg name, which decoders tell by its content: so every pixel that
+    the rule left alone is bit-identical. Raises `BadInput` for an unknown rule, and for one that the source cannot do.
     """
     require_known("arms", "rule", rule, RULES)
     row = RULES[rule]
@@ -43,18 +48,39 @@ def build(
         raise BadInput(Problem("arms", f"`{rule}` needs a cue, and none was planted here", mend))
     selected = list(selection["id"][selection["selected"]])
     ids = {"none": [], "selected": selected, "every": list(selection["id"])}[row.images]
-    store, settings, cues = Store(f"variants/{rule}", __name__), row.depends(aug), tuple(_said(source).get("cues", ()))
-    records = {
-        image_id: store.path(settings, cues, *_made_of(source, saliency, image_id, aug), suffix=".json")
-        for image_id in ids
-    }
-    read = partial(_read, source, saliency, cues, aug)
-    make_missing(records, lambda missing: _changed(row, read, aug, missing), name)
-    _assemble(source, records, Tree(out))
-    about = {"variant": name, "rule": rule, **_about(source, settings, records)}
+    settings, cues = row.depends(aug), tuple(_said(source).get("cues", ()))
+    made = Made(source)
+    images, annotations = (filling(out / part, len(source.all_ids())) for part in ("JPEGImages", "Annotations"))
+    with images as put_image, annotations as put_annotation:
+        records = spread(lambda: _changing(rule, source, saliency, cues, aug), ids, name)
+        for image_id, record in records:
+            made.add(image_id, record)
+            for suffix, put, ending in ((".png", put_image, ".jpg"), (".xml", put_annotation, ".xml")):
+                if (changed := record.with_suffix(suffix)).exists():
+                    put(f"{image_id}{ending}", changed)
+    if not packed(out / "JPEGImages"):
+        _complete(source, Tree(out))
+    shutil.copytree(source.root / "ImageSets", out / "ImageSets")
+    about = {"variant": name, "rule": rule, "source": _said(source)["hash"], "parameters": settings, **made.told()}
     write(out / "variant.json", json.dumps(about, indent=2) + "\n")
     write(out / "croissant.json", json.dumps(describe(name, source), indent=2) + "\n")
     return about
+
+
+def _changing(name: str, source: Tree, saliency: Path, cues: Sequence[str], aug: Aug) -> Work[Path]:
+    """The work of a process: the record of what a rule makes of each image; what is not stored yet is made."""
+    rule, store = RULES[name], Store(f"variants/{name}", __name__)
+    settings = rule.depends(aug)
+    read = partial(_read, source, saliency, cues, aug)
+
+    def work(ids: Sequence[str]) -> Iterator[tuple[str, Path]]:
+        records = {
+            image_id: store.path(settings, cues, *_made_of(source, saliency, image_id, aug), suffix=".json")
+            for image_id in ids
+        }
+        return make_missing(records, lambda missing: _changed(rule, read, aug, missing))
+
+    return work
 
 
 def _made_of(source: Tree, saliency: Path, image_id: str, aug: Aug) -> tuple[int, list[str]]:
@@ -100,35 +126,56 @@ def _files(original: Original, changed: Changed) -> Files:
     return files | {".json": json.dumps(about).encode()}
 
 
-def _assemble(source: Tree, records: dict[str, Path], out: Tree) -> None:
-    """Link every image and annotation, the changed ones from the store."""
+def _complete(source: Tree, out: Tree) -> None:
+    """Link every image and annotation that no rule changed."""
     for image_id in source.all_ids():
-        for original, target, suffix in (
-            (source.image(image_id), out.image(image_id), ".png"),
-            (source.annotation(image_id), out.annotation(image_id), ".xml"),
+        for original, target in (
+            (source.image(image_id), out.image(image_id)),
+            (source.annotation(image_id), out.annotation(image_id)),
         ):
-            changed = records[image_id].with_suffix(suffix) if image_id in records else None
-            link(changed if changed and changed.exists() else original, target)
-    shutil.copytree(source.root / "ImageSets", out.root / "ImageSets")
+            if not target.exists():
+                link(original, target)
 
 
-def _about(source: Tree, settings: dict[str, object], records: dict[str, Path]) -> dict[str, object]:
-    """What was made of what: source, the rule's settings, counts, and where the changed pixels lay."""
-    each = {image_id: json.loads(record.read_text()) for image_id, record in sorted(records.items())}
-    changed = [image_id for image_id, record in sorted(records.items()) if record.with_suffix(".png").exists()]
-    planted = (source.root / "Masks").exists()
-    return {
-        "source": _said(source)["hash"],
-        "parameters": settings,
-        "train": len(source.ids("train")),
-        "changed": len(changed),
-        "pixels": _sum(each, "pixels"),
-        "objects_lost": _sum(each, "objects_lost"),
-        "where": {part: _sum(each, part) for part in PARTS if planted or part != "cue"},
-        "cue_removed": _of_the_cue(source, each) if planted else None,
-        "content": digest([(image_id, *_hashes(record)) for image_id, record in sorted(records.items())]),
-        "changed_ids": changed,
-    }
+class Made:
+    """What was made of a source's train images, counted as it comes."""
+
+    def __init__(self, source: Tree) -> None:
+        self.source, self.planted = source, (source.root / "Masks").exists()
+        self.sums: Counter[str] = Counter()
+        self.changed: list[str] = []
+        self.given = 0  # pixels of the cue in the images that the rule was given
+        self.content = hashlib.sha256()
+
+    def add(self, image_id: str, record: Path) -> None:
+        """One image that the rule was given, in the order of the ids."""
+        self.sums.update(json.loads(record.read_text()))
+        self.content.update(repr((image_id, *_hashes(record))).encode())
+        if record.with_suffix(".png").exists():
+            self.changed.append(image_id)
+        if self.planted:
+            self.given += _of_the_cue(self.source, image_id)
+
+    def told(self) -> dict[str, object]:
+        """The counts, where the changed pixels lay, and how much of the cue they were."""
+        train = self.source.ids("train")
+        removed = None
+        if self.planted:
+            every = sum(_of_the_cue(self.source, image_id) for image_id in train)
+            removed = {
+                of: round(self.sums["cue"] / max(pixels, 1), 6)
+                for of, pixels in (("all", every), ("given", self.given))
+            }
+        return {
+            "train": len(train),
+            "changed": len(self.changed),
+            "pixels": self.sums["pixels"],
+            "objects_lost": self.sums["objects_lost"],
+            "where": {part: self.sums[part] for part in PARTS if self.planted or part != "cue"},
+            "cue_removed": removed,
+            "content": self.content.hexdigest(),
+            "changed_ids": self.changed,
+        }
 
 
 def _said(source: Tree) -> dict[str, Any]:
@@ -137,19 +184,12 @@ def _said(source: Tree) -> dict[str, Any]:
     return said
 
 
-def _of_the_cue(source: Tree, records: dict[str, dict[str, int]]) -> dict[str, float]:
-    """The share of the cue's pixels that the rule worked on: of all train images, and of those that it was given."""
-    cue = {image_id: int(np.count_nonzero(read_mask(source, image_id) == CUE)) for image_id in source.ids("train")}
-    gone, given = _sum(records, "cue"), sum(cue[image_id] for image_id in records)
-    shares = {"all": gone / max(sum(cue.values()), 1), "given": gone / max(given, 1)}
-    return {of: round(share, 6) for of, share in shares.items()}
+def _of_the_cue(source: Tree, image_id: str) -> int:
+    """How many pixels of an image are the cue's."""
+    return int(np.count_nonzero(read_mask(source, image_id) == CUE))
 
 
 def _hashes(record: Path) -> list[str | None]:
     """The hashes of the image and the annotation that were stored with a record; None where one did not change."""
     files = (record.with_suffix(suffix) for suffix in (".png", ".xml"))
     return [sha256(file) if file.exists() else None for file in files]
-
-
-def _sum(records: dict[str, dict[str, int]], what: str) -> int:
-    return sum(record[what] for record in records.values())

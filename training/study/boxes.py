@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from toolkit.detectors.adapter import Adapter
 from toolkit.files import read_image
 from toolkit.params import Detector, Saliency
 from toolkit.saliency import CONFIDENT
+from toolkit.shards import exists
+from toolkit.spread import here
 from toolkit.store import Files, Store, make_missing
 from toolkit.tensors import device, to_tensor
 from toolkit.voc import Annotation, Box, Tree
@@ -37,19 +39,22 @@ def watched_maps(
     asked: dict[str, tuple[Box, int]] = {}
     for image_id, own in found.items():
         with_people = attention / "human" / f"{image_id}.png"
-        path = with_people if with_people.exists() else attention / "gaze" / f"{image_id}.png"
+        path = with_people if exists(with_people) else attention / "gaze" / f"{image_id}.png"
         chosen = watched(own, maps.scale(maps.load(path), known[image_id].height, known[image_id].width))
         if chosen is not None:
             x0, y0, x1, y1 = map(float, own.boxes[chosen])
             asked[image_id] = (x0, y0, x1, y1), int(own.classes[chosen])
-    paths = saliency.seen_at(Store("boxes", __name__), source, asked, detector, method, classes)
+    place = saliency.places(Store("boxes", __name__), source, detector, method, classes)
+    adapter = cache(lambda: detectors.load(detector, classes))
 
     def make(missing: Sequence[str]) -> Iterator[tuple[str, Files]]:
-        adapter = detectors.load(detector, classes)
-        yield from mapped(lambda: partial(_explained, deepcopy(adapter), source, asked, method), missing)
+        loaded = adapter()
+        return mapped(lambda: partial(_explained, deepcopy(loaded), source, asked, method), missing)
 
-    make_missing(paths, make, title)
-    return {image_id: (asked[image_id][0], path) for image_id, path in paths.items()}
+    def work(ids: Sequence[str]) -> Iterator[tuple[str, Path]]:
+        return make_missing(place({image_id: asked[image_id] for image_id in ids}), make)
+
+    return {image_id: (asked[image_id][0], path) for image_id, path in here(lambda: work, list(asked), title)}
 
 
 def watched(found: Detections, attention: np.ndarray) -> int | None:

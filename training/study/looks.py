@@ -37,7 +37,7 @@ def build(
     people = {image_id: agreement.people(image_id, fixations) for image_id in ids}
     rows, found = [], {}
     for method in methods:
-        paths = predicted(detector, source, known, method, classes, f"{name}, {method.method}")
+        paths = dict(predicted(detector, source, ids, method, classes, f"{name}, {method.method}"))
         found = {image_id: unpacked(path)[0] for image_id, path in paths.items()}
         near = watched_maps(source, attention, known, found, detector, method, classes, f"{name}, boxes")
         for image_id, path in paths.items():
