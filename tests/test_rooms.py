@@ -14,9 +14,9 @@ from toolkit import provenance
 
 # From left to right; the rooms of a line do not import each other.
 ORDER = [
-    ["toolkit/errors", "toolkit/workers"],
+    ["toolkit/errors", "toolkit/workers", "toolkit/shards"],
     ["toolkit/params", "toolkit/files", "toolkit/tensors", "toolkit/bootstrap", "toolkit/imagenet", "toolkit/places"],
-    ["toolkit/provenance", "toolkit/presets", "toolkit/maps", "toolkit/voc"],
+    ["toolkit/provenance", "toolkit/presets", "toolkit/maps", "toolkit/voc", "toolkit/spread"],
     [
         "toolkit/store",
         "toolkit/metrics",
