@@ -179,8 +179,8 @@ def eigencam(sizes: Sizes) -> Iterator[Figure]:
             with torch.inference_mode():
                 transformed, _ = adapter.model.get_submodule("transform")(images)
                 forward = partial(adapter.model.get_submodule("backbone"), transformed.tensors)
-                backbone = timed(forward)
-                yield stage(f"backbone alone, {case.name}", backbone, counted(forward), arithmetic(), len(images))
+                backbone, work = timed(forward), counted(forward)
+            yield stage(f"backbone alone, {case.name}", backbone, work, arithmetic(), len(images))
             yield Figure(f"EigenCAM over the backbone's forward, {case.name}", ours / backbone, "", at_most=1.3)
             plain = deepcopy(adapter).to(memory_format=torch.contiguous_format)
             by_one = [partial(by_library, plain, image) for image in images[: sizes.library]]
