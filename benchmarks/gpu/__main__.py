@@ -72,15 +72,12 @@ def main(
 
 def require_gpu() -> None:
     """Raise `BadInput` where torch has no GPU to compute on."""
-    if torch.cuda.is_available():
-        return
     try:
         torch.cuda.init()
-        why = "CUDA_VISIBLE_DEVICES hides them all"
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
-        why = str(error).splitlines()[0]
-    mend = "run it on a machine with one; on a CPU `python -m benchmarks.limits` and the README's others measure"
-    raise BadInput(Problem("python -m benchmarks.gpu", f"torch sees no CUDA device ({why})", mend))
+        fault = f"torch can use no CUDA device ({str(error).splitlines()[0]})"
+        mend = "run it on a machine with one; here `python -m benchmarks.limits` measures the CPU"
+        raise BadInput(Problem("python -m benchmarks.gpu", fault, mend)) from None
 
 
 def measured(name: str, command: Sequence[str], budget: int) -> Part:

@@ -181,7 +181,9 @@ def eigencam(sizes: Sizes) -> Iterator[Figure]:
                 forward = partial(adapter.model.get_submodule("backbone"), transformed.tensors)
                 backbone, work = timed(forward), counted(forward)
             yield stage(f"backbone alone, {case.name}", backbone, work, arithmetic(), len(images))
-            yield Figure(f"EigenCAM over the backbone's forward, {case.name}", ours / backbone, "", at_most=1.3)
+            yield Figure(
+                f"EigenCAM over the backbone's forward, {case.name}", ours / backbone, "times its time", at_most=1.3
+            )
             plain = deepcopy(adapter).to(memory_format=torch.contiguous_format)
             by_one = [partial(by_library, plain, image) for image in images[: sizes.library]]
             library = mean(seconds(call, repeats=1) for call in by_one)
