@@ -66,7 +66,7 @@ class Sizes:
     prior: int = 512  # pixels of an inpainted image's side
     prior_steps: int = 200  # of the study's
     holes: int = 2 * (os.cpu_count() or 1)  # images that are inpainted
-    tests: str = "tests"
+    tests: str = "tests"  # a path: which of them
 
 
 class Case(NamedTuple):
@@ -80,12 +80,13 @@ class Case(NamedTuple):
         return detectors.load(self.params.detector, self.params.data.classes)
 
     def batch(self, size: int) -> list[Tensor]:
-        """Images of one size, [3, H, W] on the device."""
-        read = [read_image(self.tree.image(image_id)) for image_id in self.tree.ids("train")[:size]]
-        return [to_tensor(image).to(device()) for image in read if image.shape == read[0].shape]
+        """The first `size` images, [3, H, W] in 0..1 on the device."""
+        paths = map(self.tree.image, self.tree.ids("train")[:size])
+        return [to_tensor(read_image(path)).to(device()) for path in paths]
 
 
 def preset(name: str) -> Params:
+    """The params of a preset."""
     return Params.model_validate(yaml.safe_load(presets.text(places.PRESETS, name)))
 
 
