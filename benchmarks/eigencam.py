@@ -8,23 +8,23 @@ all cores or the GPU, beside decoding alone.
 """
 
 import statistics
-import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 import typer
-from PIL import Image
 from pytorch_grad_cam import EigenCAM
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from tqdm import tqdm
 
-from benchmarks.photographs import Count, Folder, photographs
+from benchmarks.photographs import Count, Folder, as_tree, photographs
 from benchmarks.timing import Device, report, rounded, seconds, use
-from toolkit import saliency, voc
+from toolkit import saliency
 from toolkit.detectors.adapter import Adapter
 from toolkit.detectors.batches import through
 from toolkit.detectors.checkpoint import fill
@@ -56,7 +56,7 @@ def main(device: Device = "cpu", images: Count = 6, folder: Folder = None) -> No
     for image in tqdm([to_tensor(image).to(device) for image in shown], unit="image"):
         batch = adapter.model.transform([image])[0].tensors
         times["salvoc"].append(seconds(partial(saliency.explain, adapter, [image], SETTINGS)))
-        times["library"].append(seconds(partial(_library, plain, image), repeats=1))
+        times["library"].append(seconds(partial(by_library, plain, image), repeats=1))
         with torch.inference_mode():
             times["backbone"].append(seconds(partial(adapter.model.backbone, batch)))
             activations = adapter.look([image], adapter.layer, detections=False).activations
@@ -66,7 +66,9 @@ def main(device: Device = "cpu", images: Count = 6, folder: Folder = None) -> No
         ours, theirs = projection(activations)[0].cpu().numpy().ravel(), get_2d_projection(there)[0].ravel()
         cosines.append(abs(ours @ theirs) / np.linalg.norm(ours) / np.linalg.norm(theirs))
     each = {name: statistics.mean(taken) for name, taken in times.items()}
-    decoded, explained = _stage(adapter, shown, device)
+    with TemporaryDirectory() as root:
+        tree = as_tree(Path(root), shown, len(shown) * (REPEATED if device == "cuda" else 1))
+        decoded, explained = from_files(adapter, tree, tree.ids("train"), AT_ONCE)
     report(
         "eigencam",
         detector=f"fasterrcnn_resnet50_fpn, 800 px, {weights} weights",
@@ -102,25 +104,18 @@ def detector() -> tuple[FasterRCNNResNet50FPN, str]:
     return adapter.eval().to(memory_format=torch.channels_last).to(device()), weights
 
 
-def _library(adapter: Adapter, image: torch.Tensor) -> np.ndarray:
+def by_library(adapter: Adapter, image: torch.Tensor) -> np.ndarray:
     """The library's map, made as its users make it."""
     with EigenCAM(adapter, [adapter.model.get_submodule(adapter.layer)]) as cam:
         return cam(image[None], targets=[lambda found: torch.zeros(())])
 
 
-def _stage(adapter: Adapter, images: list[np.ndarray], device: str) -> tuple[float, float]:
-    """Seconds an image from JPEG files: decoding alone, and all that makes maps, both on all cores."""
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Tree(Path(folder))
-        ids = [f"{n:05}" for n in range(len(images) * (REPEATED if device == "cuda" else 1))]
-        for n, image_id in enumerate(ids):
-            tree.image(image_id).parent.mkdir(exist_ok=True)
-            Image.fromarray(images[n % len(images)]).save(tree.image(image_id), quality=90)
-        voc.write_ids(tree.split("test"), ids)
-        explain = partial(saliency.explain, settings=SETTINGS)
-        decode = seconds(lambda: list(mapped(lambda: read_image, map(tree.image, ids))))
-        make = seconds(lambda: list(through(adapter, explain, tree, ids, ids, AT_ONCE)), repeats=1)
-        return decode / len(ids), make / len(ids)
+def from_files(adapter: Adapter, tree: Tree, ids: Sequence[str], at_once: int) -> tuple[float, float]:
+    """Seconds an image from image files: decoding alone, and all that makes maps, both on all cores."""
+    explain = partial(saliency.explain, settings=SETTINGS)
+    decode = seconds(lambda: list(mapped(lambda: read_image, map(tree.image, ids))))
+    make = seconds(lambda: list(through(adapter, explain, tree, ids, ids, at_once)), repeats=1)
+    return decode / len(ids), make / len(ids)
 
 
 if __name__ == "__main__":

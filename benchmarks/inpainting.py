@@ -46,7 +46,7 @@ def main(device: Device = "cpu", images: Count = 4, folder: Folder = None, side:
     small = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in shown]
     full = [cv2.resize(image, (study_prior.SIDE, study_prior.SIDE), interpolation=cv2.INTER_AREA) for image in shown]
     ways: dict[str, Fill] = {
-        "salvoc": lambda work: [image for (image,) in mapped(lambda: partial(inpaint, settings=DIP), batches(work, 1))],
+        "salvoc": by_salvoc,
         "telea": lambda work: [telea(image, hole) for image, hole, _ in work],
         "navier_stokes": lambda work: [_navier_stokes(*holed) for holed in work],
         "biharmonic": lambda work: [_biharmonic(*holed) for holed in work],
@@ -60,8 +60,7 @@ def main(device: Device = "cpu", images: Count = 4, folder: Folder = None, side:
         ratio = found["full"]["study"]["seconds"] / found["full"]["salvoc"]["seconds"]
         report("inpainting", images=len(shown), speed_ratio=rounded(ratio), **found)
         return
-    first = Holed(full[0], most_salient_parts(full[:1])[0], SEED)
-    study_s = _seconds_a_step(first) * study_prior.ITERATIONS
+    study_s = seconds_a_step(*holed(full[:1])[0]) * study_prior.ITERATIONS
     in_full = {"study": lambda work: [study_prior.fill(*each, side=side) for each in tqdm(work, unit="image")]}
     found = {"full": _scores(ways, full), "small": _scores(in_full | ways, small)}
     report(
@@ -78,8 +77,7 @@ def main(device: Device = "cpu", images: Count = 4, folder: Folder = None, side:
 
 def _scores(ways: dict[str, Fill], images: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
     """Of each way: mean PSNR (dB) and SSIM of the pixels in the holes, and seconds an image, all images at once."""
-    holes = most_salient_parts(images)
-    work = [Holed(np.where(hole[..., None], np.uint8(0), i), hole, SEED) for i, hole in zip(images, holes, strict=True)]
+    work = holed(images)
     found = {}
     for name, fill in ways.items():
         if name != "study":
@@ -87,10 +85,21 @@ def _scores(ways: dict[str, Fill], images: Sequence[np.ndarray]) -> dict[str, di
         start = time.perf_counter()
         filled = fill(work)
         seconds = (time.perf_counter() - start) / len(work)
-        quality = [_quality(*three) for three in zip(filled, images, holes, strict=True)]
+        quality = [_quality(got, image, hole) for got, image, (_, hole, _) in zip(filled, images, work, strict=True)]
         psnr, ssim = np.mean(quality, axis=0)
         found[name] = {"psnr": round(psnr, 2), "ssim": round(ssim, 3), "seconds": rounded(seconds)}
     return found
+
+
+def holed(images: Sequence[np.ndarray]) -> list[Holed]:
+    """The images, black where they are to be filled."""
+    holes = zip(images, most_salient_parts(images), strict=True)
+    return [Holed(np.where(hole[..., None], np.uint8(0), image), hole, SEED) for image, hole in holes]
+
+
+def by_salvoc(work: Sequence[Holed]) -> list[np.ndarray]:
+    """As the stage fills them: on every core another."""
+    return [image for (image,) in mapped(lambda: partial(inpaint, settings=DIP), batches(work, 1))]
 
 
 def _quality(filled: np.ndarray, image: np.ndarray, hole: np.ndarray) -> tuple[float, float]:
@@ -100,12 +109,15 @@ def _quality(filled: np.ndarray, image: np.ndarray, hole: np.ndarray) -> tuple[f
     return float(10 * np.log10(255**2 / max(error, 1e-9))), float(similar[hole].mean())
 
 
-def _seconds_a_step(holed: Holed) -> float:
-    """Of the study's procedure at full size, on every core."""
-    study_prior.fill(*holed, iterations=1)
+def seconds_a_step(
+    image: np.ndarray, hole: np.ndarray, seed: int, side: int = study_prior.SIDE, steps: int = TIMED
+) -> float:
+    """Of the study's procedure, the mean of some steps, on every core or the GPU."""
+    fill = partial(study_prior.fill, image, hole, seed, side=side)
+    fill(iterations=1)
     start = time.perf_counter()
-    study_prior.fill(*holed, iterations=TIMED)
-    return (time.perf_counter() - start) / TIMED
+    fill(iterations=steps)
+    return (time.perf_counter() - start) / steps
 
 
 def _navier_stokes(image: np.ndarray, hole: np.ndarray, seed: int) -> np.ndarray:

@@ -9,11 +9,14 @@ Attention and inpainting stay on the CPU: `--device cuda` leaves them out.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import typer
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.eigencam import SETTINGS, detector
@@ -22,7 +25,7 @@ from benchmarks.timing import Device, report, rounded, seconds, use
 from toolkit import attention, detectors, params
 from toolkit.detectors.adapter import Adapter
 from toolkit.saliency import explain
-from toolkit.tensors import to_tensor
+from toolkit.tensors import device, to_tensor
 from toolkit.variants import deep_image_prior
 
 SIDE = 4096  # of the matrices
@@ -49,14 +52,12 @@ def main(device: Device = "cpu") -> None:
     def predict(adapter: Adapter, image: Tensor) -> None:
         explain(adapter, [image], SETTINGS, adapter.look([image], adapter.layer))
 
-    fastest = torch.bfloat16 if device == "cuda" else torch.float32
-    matrix, memory = torch.rand(SIDE, SIDE, device=device, dtype=fastest), torch.rand(COPIED // 4, device=device)
-    flops = 2 * SIDE**3 / seconds(lambda: matrix @ matrix)
-    copied = 2 * COPIED / seconds(memory.clone)
+    flops = multiplied(torch.bfloat16 if device == "cuda" else torch.float32)
+    memory = copied()
 
     def measured(run: Callable[[], object], count: float = 0) -> dict[str, float]:
         """The row of one stage; its FLOPs are counted unless they are known."""
-        count = count or _flops(run)
+        count = count or counted(run).flop
         took, limit = seconds(run), count / flops
         return {
             "gflop": rounded(count / 1e9),
@@ -80,14 +81,47 @@ def main(device: Device = "cpu") -> None:
         # Not counted: the counter takes a depthwise convolution's backward pass for a full one's.
         three_passes = 3 * found[f"predict, {name}"]["gflop"] * 1e9
         found[f"finetune, {name}"] = measured(partial(train, adapter, shown), three_passes) | weights
-    machine = {"gflops": rounded(flops / 1e9), "memory_gb_s": rounded(copied / 1e9)}
+    machine = {"gflops": rounded(flops / 1e9), "memory_gb_s": rounded(memory / 1e9)}
     report("limits", threads=1, machine=machine, stages=found)
 
 
-def _flops(run: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
+def multiplied(dtype: torch.dtype, side: int = SIDE, on: str | None = None) -> float:
+    """FLOP/s of a product of two matrices [side, side], on the GPU where there is one, or `on` another device."""
+    matrix = torch.rand(side, side, device=on or device(), dtype=dtype)
+    return 2 * side**3 / seconds(lambda: matrix @ matrix)
+
+
+def copied(size: int = COPIED) -> float:
+    """Bytes/s, read and written, of a copy of `size` bytes within the memory of the GPU, or of the machine."""
+    memory = torch.rand(size // 4, device=device())
+    return 2 * size / seconds(memory.clone)
+
+
+class Work(NamedTuple):
+    """What a call asks of the machine."""
+
+    flop: int  # a multiply-add is two
+    moved: int  # bytes, where each operation by itself reads what it is given and writes what it makes, once
+
+
+def counted(run: Callable[[], object]) -> Work:
+    """The work of all that a call has torch do, backward passes included."""
+    with FlopCounterMode(display=False) as counter, _Moved() as memory:
         run()
-    return counter.get_total_flops()
+    return Work(counter.get_total_flops(), memory.moved)
+
+
+class _Moved(TorchDispatchMode):
+    """Counts the bytes of operations' tensors; views and empty ones, which nothing is moved for, it leaves out."""
+
+    moved = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if not (func.is_view or "empty" in func.__name__):
+            tensors = [tensor for tensor in tree_leaves((args, kwargs, made)) if isinstance(tensor, Tensor)]
+            self.moved += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return made
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the benchmarks share: the device, the clock, and the line that each prints."""
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -22,19 +23,20 @@ def use(device: str) -> None:
         raise SystemExit("there is no GPU that torch can use: leave out --device cuda")
 
 
-def seconds(call: Callable[[], object], repeats: int = 3) -> float:
-    """The median time of a call, after one that warms up."""
-    times = []
-    for _ in range(repeats + 1):
-        _wait()
+def seconds(call: Callable[[], object], repeats: int = 3, within: float = math.inf) -> float:
+    """The median time of a call, after one that warms up; once `within` seconds are over, no more than one is timed."""
+    times: list[float] = []
+    while len(times) <= repeats and (len(times) < 2 or sum(times) < within):
+        wait()
         start = time.perf_counter()
         call()
-        _wait()
+        wait()
         times.append(time.perf_counter() - start)
     return statistics.median(times[1:])
 
 
-def _wait() -> None:
+def wait() -> None:
+    """Until a GPU has done all that it was given: calls return before that."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

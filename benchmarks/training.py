@@ -8,15 +8,17 @@ alone, on drawn detections in as many images as VOC 2007's test split has.
 
 import tempfile
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import torch
 import typer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from benchmarks.timing import Device, report, rounded, seconds, use
+from benchmarks.timing import Device, report, rounded, seconds, use, wait
 from tests.reference.pycocotools_map import pycocotools_map
 from toolkit import detectors, params
 from toolkit.detectors.adapter import Target
@@ -44,8 +46,8 @@ def main(device: Device = "cpu") -> None:
     data = Examples(tree, tree.ids("train"), settings.data.classes)
     ours, theirs = [], []
     for turn in range(TURNS):
-        ours.append(_salvoc(settings, data, turn))
-        theirs.append(_reference(settings, data, turn))
+        ours.append(by_salvoc(settings, data, turn))
+        theirs.append(by_reference(settings, data, turn))
     ours_s, theirs_s = float(np.median(ours)), float(np.median(theirs))
     truths, found = _drawn(IMAGES)
     resamples, seed = settings.score.resamples, settings.score.seed
@@ -67,27 +69,26 @@ def main(device: Device = "cpu") -> None:
     )
 
 
-def _salvoc(settings: Params, data: Examples, turn: int) -> float:
-    """Seconds an image, from the second of STEPS steps to the last."""
+def by_salvoc(settings: Params, data: Examples, turn: int, steps: int = STEPS) -> float:
+    """Seconds an image, the first tenth of the steps not counted."""
     adapter = detectors.load(settings.detector, settings.data.classes)
-    times: list[float] = []
-    adapter.model.register_forward_pre_hook(lambda module, given: times.append(time.perf_counter()))
-    solver = settings.train.model_copy(update={"steps": STEPS})
+    clock = _clocked(adapter.model, steps)
+    solver = settings.train.model_copy(update={"steps": steps})
     with tempfile.TemporaryDirectory() as folder:
         fit(adapter, OBJECTIVES["detection"], data, len(data), solver, turn, Path(folder) / "state.pt", "salvoc")
-    return (times[-1] - times[1]) / (STEPS - 2) / solver.batch
+    return clock() / solver.batch
 
 
-def _reference(settings: Params, data: Examples, turn: int) -> float:
+def by_reference(settings: Params, data: Examples, turn: int, steps: int = STEPS) -> float:
     """The same of torchvision's references/detection, whose loop this follows."""
     model = detectors.load(settings.detector, settings.data.classes).model
+    clock = _clocked(model, steps)
     model.to(memory_format=torch.contiguous_format).train()
     solver = settings.train
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, solver.lr, solver.momentum, weight_decay=solver.weight_decay)
-    warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.001, total_iters=STEPS)
-    views = batches(len(data), STEPS, solver.batch, turn)
-    times = []
+    warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.001, total_iters=steps)
+    views = batches(len(data), steps, solver.batch, turn)
     for images, targets in DataLoader(data, batch_sampler=views, num_workers=4, collate_fn=_collate):
         here = [image.to(device()) for image in images]
         losses = model(here, [{k: v.to(device()) for k, v in target.items()} for target in targets])
@@ -98,8 +99,24 @@ def _reference(settings: Params, data: Examples, turn: int) -> float:
         total.backward()
         optimizer.step()
         warm_up.step()
-        times.append(time.perf_counter())
-    return (times[-1] - times[1]) / (STEPS - 2) / solver.batch
+    return clock() / solver.batch
+
+
+def _clocked(model: nn.Module, steps: int) -> Callable[[], float]:
+    """What tells the mean seconds of a step, once `steps` passes of the model have begun; the first tenth warms up.
+
+    A GPU is waited for at both ends alone: in between it may lag behind the loop, as it does in training.
+    """
+    first, last = max(steps // 10, 1), steps - 1
+    begun, times = count(), []
+
+    def note(module: nn.Module, given: object) -> None:
+        if next(begun) in (first, last):
+            wait()
+            times.append(time.perf_counter())
+
+    model.register_forward_pre_hook(note)
+    return lambda: (times[1] - times[0]) / (last - first)
 
 
 def _collate(items: list[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:

@@ -247,7 +247,7 @@ def test_threads_that_read_ahead_give_the_same_batches_in_order(sample: Tree) ->
         assert all(torch.equal(expected[1][name], other[1][name]) for name in expected[1])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_trains_in_mixed_precision(sample: Tree, tmp_path: Path) -> None:
     adapter = FasterRCNNLite0(len(VOC_CLASSES), 96)
     seen = {}
