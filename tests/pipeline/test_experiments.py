@@ -26,15 +26,6 @@ def voc_tree(root: Path) -> None:
     write_ids(tree.split("test"), "d")
 
 
-def refused(repository: Repository, command: str) -> str:
-    """What a command that fails says."""
-    done = subprocess.run(
-        command.split(), cwd=repository.root, env=repository.environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode != 0
-    return done.stdout + done.stderr
-
-
 def test_git_ignores_the_users_files_but_not_what_dvc_writes_of_them() -> None:
     """DVC refuses to track or import what it may not write a .dvc file of."""
     paths = [f"datasets/{folder}/{name}" for folder in ("own", "human") for name in ("a.png", "masks.dvc")]
@@ -49,7 +40,7 @@ def test_an_experiment_without_the_users_images_stops_with_a_mend_that_works(tmp
     repository.commit("unlocked")
     voc_tree(repository.root / "datasets" / "own")
     mend = f"-S data.path={repository.root / 'datasets' / 'own'}"
-    assert f"add `{mend}`" in refused(repository, "dvc exp run --temp source")
+    assert f"add `{mend}`" in repository.refused("dvc exp run --temp source")
     assert "Ran experiment(s): found" in repository.run(f"dvc exp run --temp {mend} --name found source")
 
 
