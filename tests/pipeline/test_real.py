@@ -82,10 +82,10 @@ def test_photographs_whose_gaze_is_known_go_all_the_way(
     repository: Repository = new_repository(tmp_path / "repository", {})
     repository.run(f"salvoc preset {preset} --path {photographs.root} --human {recording}")
     known = yaml.safe_load((repository.root / "params.yaml").read_text())["arms"]
-    chosen = {arm: known[arm] for arm in ("base", "none", *arms)}
+    chosen = {arm: known[arm] for arm in ("none", *arms)}
     repository.set(PHOTOGRAPHS | {"arms": chosen, "score.objects": 1})
     repository.commit(preset)
-    repository.run("dvc repro")
+    repository.run("dvc repro report")
 
     datasets, reports = repository.root / "datasets", repository.root / "reports"
     source = Tree(datasets / "source")

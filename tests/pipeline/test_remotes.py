@@ -1,4 +1,4 @@
-"""What is pushed is pulled into a second clone: by SSH, from OpenSSH's server; by S3, from rclone's. Both on loopback."""
+"""What is pushed is pulled into a second clone: by SSH, from OpenSSH; by S3, from rclone. Both serve on loopback."""
 
 import getpass
 import os
