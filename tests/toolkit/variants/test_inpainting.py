@@ -1,6 +1,5 @@
 """Inpainting changes the hole alone, fills it from its 2-D surroundings, and gives the same bytes in any company."""
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain
@@ -21,7 +20,6 @@ from toolkit.workers import batches, mapped
 
 DIP, TELEA = Inpaint(method="dip", preset="fast"), Inpaint(method="telea", preset="fast")
 ENGINES = pytest.mark.parametrize("engine", [DIP, TELEA], ids=["dip", "telea"])
-real = pytest.mark.skipif("SALVOC_REAL" not in os.environ, reason="SALVOC_REAL does not name the real data's folder")
 
 
 def waves(height: int = 60, width: int = 84, period: float = 40) -> np.ndarray:
@@ -189,9 +187,8 @@ def test_no_images() -> None:
     assert inpaint([], DIP) == []
 
 
-@real
-def test_photographs_are_filled_better_than_by_the_mean_colour() -> None:
-    paths = sorted((Path(os.environ["SALVOC_REAL"]) / "voc2012_mini" / "JPEGImages").glob("*.jpg"))[:4]
+def test_photographs_are_filled_better_than_by_the_mean_colour(real: Path) -> None:
+    paths = sorted((real / "voc2012_mini" / "JPEGImages").glob("*.jpg"))[:4]
     images = [read_image(path) for path in paths]
     holes = []
     for seed, image in enumerate(images):
