@@ -29,6 +29,8 @@ EXTRAS = {
         "ultralytics",
         "`uv pip install -e '.[yolo]'` in the clone (AGPL-3.0; the detectors yolov5s and ultralytics)",
     ),
+    "ssh": ("dvc_ssh", "`uv pip install -e '.[ssh]'` in the clone (a DVC remote by SSH)"),
+    "s3": ("dvc_s3", "`uv pip install -e '.[s3]'` in the clone (a DVC remote by S3)"),
 }
 
 

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -13,6 +14,11 @@ from toolkit.params import Params
 from toolkit.voc import Tree
 
 ROOT = Path(__file__).parent.parent
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--skips", metavar="FILE", help="fail what is skipped for a reason that begins no line of FILE")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -20,7 +26,30 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         import torch  # takes seconds: only those who need it wait
 
         if not torch.cuda.is_available():
-            pytest.skip("needs a GPU that torch can use")
+            pytest.skip("needs a GPU")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return excused((yield), item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return excused((yield), collector.config)
+
+
+def excused(report: Report, config: pytest.Config) -> Report:
+    """What was skipped fails where `--skips` names a list that does not have its reason."""
+    path = config.getoption("skips")
+    if path and report.skipped:
+        _, _, reason = report.longrepr
+        reason = reason.removeprefix("Skipped: ")
+        if not any(line.startswith(f"{reason}: ") for line in (config.rootpath / path).read_text().splitlines()):
+            report.outcome, report.longrepr = "failed", f"skipped, for a reason that is not in {path}: {reason}"
+    return report
 
 
 def shrunk(settings: Params) -> Params:

@@ -5,6 +5,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ def modules() -> list[str]:
     return sorted(name for name in names if name != "toolkit")  # the house itself
 
 
+@cache
 def arrows() -> dict[str, set[str]]:
     """Which rooms each room imports, inside functions too."""
     found: dict[str, set[str]] = defaultdict(set)

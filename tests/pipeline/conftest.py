@@ -41,11 +41,20 @@ class Repository:
     def environment(self) -> dict[str, str]:
         return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
-    def run(self, command: str) -> str:
-        done = subprocess.run(
+    def done(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             command.split(), cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False
         )
+
+    def run(self, command: str) -> str:
+        done = self.done(command)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def refused(self, command: str) -> str:
+        """What a command that fails says."""
+        done = self.done(command)
+        assert done.returncode != 0
         return done.stdout + done.stderr
 
     def killed(self, command: str, reached: Callable[[], bool]) -> None:

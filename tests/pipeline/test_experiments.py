@@ -5,10 +5,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from tests.conftest import ROOT
-from tests.pipeline.conftest import SHRUNK, Repository, new_repository
+from tests.pipeline.conftest import SHRUNK, new_repository
 from toolkit.files import write
 from toolkit.voc import Annotation, Object, Tree, render, write_ids
 
@@ -26,15 +25,6 @@ def voc_tree(root: Path) -> None:
     write_ids(tree.split("test"), "d")
 
 
-def refused(repository: Repository, command: str) -> str:
-    """What a command that fails says."""
-    done = subprocess.run(
-        command.split(), cwd=repository.root, env=repository.environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode != 0
-    return done.stdout + done.stderr
-
-
 def test_git_ignores_the_users_files_but_not_what_dvc_writes_of_them() -> None:
     """DVC refuses to track or import what it may not write a .dvc file of."""
     paths = [f"datasets/{folder}/{name}" for folder in ("own", "human") for name in ("a.png", "masks.dvc")]
@@ -49,27 +39,5 @@ def test_an_experiment_without_the_users_images_stops_with_a_mend_that_works(tmp
     repository.commit("unlocked")
     voc_tree(repository.root / "datasets" / "own")
     mend = f"-S data.path={repository.root / 'datasets' / 'own'}"
-    assert f"add `{mend}`" in refused(repository, "dvc exp run --temp source")
+    assert f"add `{mend}`" in repository.refused("dvc exp run --temp source")
     assert "Ran experiment(s): found" in repository.run(f"dvc exp run --temp {mend} --name found source")
-
-
-def test_a_sweep_runs_each_combination_once_and_ends_in_a_table_and_a_plot(
-    finished: tuple[Repository, str],
-) -> None:
-    repository, _ = finished
-    command = "salvoc sweep aug.threshold=0.1,1 --arms none,erasing"
-    printed = repository.run(command)
-    assert "2 of 2: aug.threshold=1" in printed
-    table = pd.read_csv(repository.root / "reports" / "sweep" / "sweep.csv")
-    assert table[["aug.threshold", "arm"]].to_numpy().tolist() == [
-        ["any", "none"],
-        ["0.1", "erasing"],
-        ["1", "erasing"],
-    ]
-    changed = table.set_index("aug.threshold")["changed"]
-    assert changed["any"] == 0 and changed["0.1"] <= changed["1"] == 16  # every IoU is below 1
-    assert (repository.root / "reports" / "sweep" / "sweep.png").stat().st_size > 5000
-    assert repository.run("git diff --stat -- params.yaml dvc.lock") == ""  # the workspace is as it was
-    assert repository.run("dvc exp list --name-only").count("sweep-") == 2
-    again = repository.run(command)
-    assert "2 of 2" not in again and "| any" in again

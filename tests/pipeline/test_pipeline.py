@@ -69,23 +69,6 @@ def test_dvc_s_own_views_work(finished: Finished) -> None:
     assert "results.png" in repository.run("dvc plots show --json")
 
 
-def test_dvc_draws_two_revisions_series_as_one_and_their_pictures_side_by_side(finished: Finished) -> None:
-    repository, _ = finished
-    repository.run("dvc exp run -S score.resamples=21 --name resampled")
-    shown = repository.run("dvc plots diff resampled HEAD --json")
-    plots = json.loads(shown[shown.index("{") : shown.rindex("}") + 1])["data"]
-    repository.run("git checkout -q -f HEAD")
-    repository.run("dvc checkout -q")
-    for name in ("differences", "results", "training", "per_class", "agreement"):
-        (plot,) = plots[f"reports/study/plots/metrics/{name}.csv"]
-        assert sorted(plot["revisions"]) == ["HEAD", "resampled"]
-        content = plot["content"]
-        drawn = content if isinstance(content, dict) else json.loads(content)
-        assert {row["rev"] for row in drawn["data"]["values"]} == {"HEAD", "resampled"}
-        assert "<DVC_METRIC" not in json.dumps(drawn)
-    assert len(plots["reports/study/plots/images/differences.png"]) == 2
-
-
 def test_a_remote_gives_a_second_clone_everything(finished: Finished, tmp_path: Path) -> None:
     repository, _ = finished
     repository.run(f"dvc remote add -f -d storage {tmp_path / 'remote'}")
@@ -119,11 +102,8 @@ def test_another_threshold_selects_anew_and_inpaints_no_image_twice(finished: Fi
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert "aug.threshold" in repository.run("dvc params diff")
     assert "map50" in repository.run("dvc metrics diff --all")
-    hanging = {
-        name
-        for name in ("base", "none", "erasing", "inpainting")
-        if f"/{name}.json" in repository.run("dvc metrics diff")
-    }
+    differing = repository.run("dvc metrics diff")
+    hanging = {name for name in ("base", "none", "erasing", "inpainting") if f"/{name}.json" in differing}
     assert hanging <= {"erasing", "inpainting"}
     repository.run("git checkout -q -f HEAD")
     repository.run("dvc checkout -q")
@@ -155,7 +135,7 @@ def test_a_killed_stage_goes_on_to_the_same_hashes(
     def done() -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in kept.rglob(last)}
 
-    killed.killed(f"dvc repro --force --single-item {stage}", lambda: len(done()) >= count)
+    killed.killed(f"python -m commands {stage.replace('@', ' ')}", lambda: len(done()) >= count)
     finished_before = done()
     killed.run(f"dvc repro --force --single-item {stage}")
     assert finished_before == {path: done().get(path) for path in finished_before}  # nothing was made again
@@ -167,17 +147,38 @@ def test_a_killed_stage_goes_on_to_the_same_hashes(
     assert not list(root.rglob("*.partial"))
 
 
-def test_other_resamples_run_no_detector(finished: Finished, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def resampled(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A copy of the repository after the experiment `resampled`, and what that printed."""
     whole, _ = finished
-    root = tmp_path / "repository"
+    root = tmp_path_factory.mktemp("resampled") / "repository"
     shutil.copytree(whole.root, root, ignore=shutil.ignore_patterns(".salvoc"))
-    resampled = Repository(root)
-    resampled.set({"score.resamples": 25})
-    ran = stages_run(resampled.run("dvc repro"))
+    repository = Repository(root)
+    return repository, repository.run("dvc exp run -S score.resamples=25 --name resampled")
+
+
+def test_other_resamples_run_no_detector(finished: Finished, resampled: Finished) -> None:
+    whole, _ = finished
+    repository, printed = resampled
+    ran = stages_run(printed)
     assert ran == {"report", "browse", *(f"score@{arm}" for arm in ("base", "none", "erasing", "inpainting"))}
-    scores = pd.read_parquet(root / "reports" / "scores" / "none" / "resamples.parquet")
+    scores = pd.read_parquet(repository.root / "reports" / "scores" / "none" / "resamples.parquet")
     assert scores.index.unique("resample").size == 1 + 25
-    assert resampled.hashes()["datasets/predictions/none"] == whole.hashes()["datasets/predictions/none"]
+    assert repository.hashes()["datasets/predictions/none"] == whole.hashes()["datasets/predictions/none"]
+
+
+def test_dvc_draws_two_revisions_series_as_one_and_their_pictures_side_by_side(resampled: Finished) -> None:
+    repository, _ = resampled
+    shown = repository.run("dvc plots diff resampled HEAD --json")
+    plots = json.loads(shown[shown.index("{") : shown.rindex("}") + 1])["data"]
+    for name in ("differences", "results", "training", "per_class", "agreement"):
+        (plot,) = plots[f"reports/study/plots/metrics/{name}.csv"]
+        assert sorted(plot["revisions"]) == ["HEAD", "resampled"]
+        content = plot["content"]
+        drawn = content if isinstance(content, dict) else json.loads(content)
+        assert {row["rev"] for row in drawn["data"]["values"]} == {"HEAD", "resampled"}
+        assert "<DVC_METRIC" not in json.dumps(drawn)
+    assert len(plots["reports/study/plots/images/differences.png"]) == 2
 
 
 def test_a_killed_repro_goes_on(finished: Finished, tmp_path: Path) -> None:
@@ -236,3 +237,23 @@ def test_pruning_takes_what_no_commit_uses_and_nothing_else(finished: Finished, 
     assert not stale.exists()
     assert all(path.exists() for path in kept - {stale})
     assert not stages_run(pruned.run("dvc repro"))
+
+
+def test_a_sweep_runs_each_combination_once_and_ends_in_a_table_and_a_plot(finished: Finished) -> None:
+    repository, _ = finished
+    command = "salvoc sweep aug.threshold=0.1,1 --arms none,erasing"
+    printed = repository.run(command)
+    assert "2 of 2: aug.threshold=1" in printed
+    table = pd.read_csv(repository.root / "reports" / "sweep" / "sweep.csv")
+    assert table[["aug.threshold", "arm"]].to_numpy().tolist() == [
+        ["any", "none"],
+        ["0.1", "erasing"],
+        ["1", "erasing"],
+    ]
+    changed = table.set_index("aug.threshold")["changed"]
+    assert changed["any"] == 0 and changed["0.1"] <= changed["1"] == 16  # every IoU is below 1
+    assert (repository.root / "reports" / "sweep" / "sweep.png").stat().st_size > 5000
+    assert repository.run("git diff --stat -- params.yaml dvc.lock") == ""  # the workspace is as it was
+    assert repository.run("dvc exp list --name-only").count("sweep-") == 2
+    again = repository.run(command)
+    assert "2 of 2" not in again and "| any" in again

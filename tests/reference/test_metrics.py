@@ -83,7 +83,7 @@ def test_aucs_equal_scikit_learns(seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def pysaliency() -> ModuleType:
-    return pytest.importorskip("pysaliency", exc_type=ImportError, reason="pysaliency is not installed: see above")
+    return pytest.importorskip("pysaliency", exc_type=ImportError, reason="pysaliency is not installed")
 
 
 def test_maps_are_scored_as_pysaliency_does(pysaliency: ModuleType, seed: int) -> None:

@@ -1,6 +1,5 @@
 """VOC's XML and its 1-based, inclusive pixels: what is read is what was written, and what is hostile is refused."""
 
-import os
 import tracemalloc
 from pathlib import Path
 from xml.etree import ElementTree
@@ -24,8 +23,6 @@ from toolkit.voc import (
     with_boxes,
     write_ids,
 )
-
-real = pytest.mark.skipif("SALVOC_REAL" not in os.environ, reason="SALVOC_REAL does not name the real data's folder")
 
 PERSON = b"""<annotation>
 \t<folder>VOC2012</folder>
@@ -261,9 +258,8 @@ def test_a_split_that_cannot_be_read_is_named(tmp_path: Path, data: bytes | None
     assert error.value.problems[0].file == str(path)
 
 
-@real
-def test_real_annotations_keep_every_byte_and_follow_a_change() -> None:
-    tree = Tree(Path(os.environ["SALVOC_REAL"]) / "voc2012_mini")
+def test_real_annotations_keep_every_byte_and_follow_a_change(real: Path) -> None:
+    tree = Tree(real / "voc2012_mini")
     for image_id in tree.all_ids()[::3]:
         xml = tree.annotation(image_id).read_bytes()
         boxes = [o.box for o in parse(xml, image_id).objects]

@@ -10,7 +10,7 @@ from torch import Tensor
 from tests.toolkit.detectors.described import OWN
 from toolkit import maps, saliency
 from toolkit.detectors import find, names
-from toolkit.detectors.adapter import Adapter, Target
+from toolkit.detectors.adapter import Adapter, Look, Target
 from toolkit.detectors.candidates import best_log_odds
 from toolkit.detectors.checkpoint import load_checkpoint, save_checkpoint
 from toolkit.detectors.precision import mixed_precision
@@ -56,9 +56,15 @@ def fresh(adapter: Adapter) -> Adapter:
     return built(type(adapter))
 
 
-@pytest.fixture(params=[(96, 96), (96, 131)], ids=str)
-def images(request: pytest.FixtureRequest) -> list[Tensor]:
-    return photos(*request.param)
+@pytest.fixture(scope="module")
+def images() -> list[Tensor]:
+    """Wider than high, so that they are scaled and padded."""
+    return photos(96, 131)
+
+
+@pytest.fixture(scope="module")
+def look(adapter: Adapter, images: list[Tensor]) -> Look:
+    return adapter.look(images, adapter.layer)
 
 
 def photos(height: int = 96, width: int = 96) -> list[Tensor]:
@@ -80,10 +86,11 @@ def test_it_says_what_it_is(adapter: Adapter) -> None:
     assert adapter.layer in adapter.layers()
 
 
-def test_what_is_looked_at_is_found_as_the_detector_itself_says(adapter: Adapter, images: list[Tensor]) -> None:
+def test_what_is_looked_at_is_found_as_the_detector_itself_says(
+    adapter: Adapter, images: list[Tensor], look: Look
+) -> None:
     with torch.no_grad():
         expected = adapter.detect(images)
-    look = adapter.look(images, adapter.layer)
     assert any(len(found["scores"]) for found in look.found)
     for found, other, image in zip(look.found, expected, images, strict=True):
         assert all(torch.equal(found[key], other[key]) for key in KEYS)
@@ -98,8 +105,7 @@ def inside(boxes: Tensor, image: Tensor) -> bool:
     return bool((boxes > -1e-3).all() and (boxes < torch.tensor([width, height] * 2) + 1e-3).all())
 
 
-def test_every_detection_is_a_candidate_with_the_odds_of_its_score(adapter: Adapter, images: list[Tensor]) -> None:
-    look = adapter.look(images, adapter.layer)
+def test_every_detection_is_a_candidate_with_the_odds_of_its_score(images: list[Tensor], look: Look) -> None:
     for found, candidates, image in zip(look.found, look.candidates, images, strict=True):
         assert candidates.boxes.shape == (*candidates.log_odds.shape, 4)
         assert candidates.log_odds.shape[1] == len(CLASSES)
@@ -114,8 +120,7 @@ def test_every_detection_is_a_candidate_with_the_odds_of_its_score(adapter: Adap
                 assert best >= odds.max()
 
 
-def test_each_cell_of_the_explained_layer_has_its_evidence(adapter: Adapter, images: list[Tensor]) -> None:
-    look = adapter.look(images, adapter.layer)
+def test_each_cell_of_the_explained_layer_has_its_evidence(images: list[Tensor], look: Look) -> None:
     count, _, rows, columns = look.activations.shape
     assert count == len(images)
     assert look.evidence.shape == (count, rows, columns)
@@ -126,20 +131,19 @@ def test_each_cell_of_the_explained_layer_has_its_evidence(adapter: Adapter, ima
     assert 0 <= left < right <= columns
 
 
-def test_a_look_for_a_map_alone_gives_the_same_map(adapter: Adapter, images: list[Tensor]) -> None:
-    whole, part = adapter.look(images, adapter.layer), adapter.look(images, adapter.layer, detections=False)
+def test_a_look_for_a_map_alone_gives_the_same_map(adapter: Adapter, images: list[Tensor], look: Look) -> None:
+    part = adapter.look(images, adapter.layer, detections=False)
     assert part.found == part.candidates == []
-    assert torch.equal(whole.activations, part.activations)
-    assert torch.equal(whole.evidence, part.evidence)
-    assert whole.covered == part.covered
+    assert torch.equal(look.activations, part.activations)
+    assert torch.equal(look.evidence, part.evidence)
+    assert look.covered == part.covered
 
 
-def test_a_batch_is_looked_at_as_each_image_alone(adapter: Adapter, images: list[Tensor]) -> None:
-    together = adapter.look(images, adapter.layer, detections=False)
+def test_a_batch_is_looked_at_as_each_image_alone(adapter: Adapter, images: list[Tensor], look: Look) -> None:
     for number, image in enumerate(images):
         alone = adapter.look([image], adapter.layer, detections=False)
-        assert alone.covered == together.covered
-        for own, beside in ((alone.activations, together.activations), (alone.evidence, together.evidence)):
+        assert alone.covered == look.covered
+        for own, beside in ((alone.activations, look.activations), (alone.evidence, look.evidence)):
             assert torch.allclose(own[0], beside[number], rtol=1e-3, atol=1e-3 * float(own.abs().max()))  # rounding
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.toolkit.detectors.described import OWN
 from tests.toolkit.detectors.test_contract import installed
 from toolkit import detectors, saliency
 from toolkit.files import copy
@@ -24,11 +25,9 @@ def photographs(real: Path, settings: Params, tmp_path_factory: pytest.TempPathF
     return folder
 
 
-@pytest.mark.parametrize("name", detectors.names())
+@pytest.mark.parametrize("name", sorted({*detectors.names()} - {*OWN}))
 def test_a_detector_is_compared_with_people(name: str, photographs: Path, settings: Params, workplace: Path) -> None:
     kind = installed(name)
-    if kind.described:
-        pytest.skip("it is what a description of the user's own says")
     weights = "imagenet" if kind.imagenet else "none"
     own = Compared(weights=weights, size=max(kind.smallest, 128))
     params = settings.model_copy(update={"study": settings.study.model_copy(update={"detectors": {name: own}})})
