@@ -17,8 +17,8 @@ from toolkit.files import digest
 ROOT = Path(__file__).parent.parent
 # Where this repository's modules lie; a package's own __init__ runs before any of them.
 PACKAGES = ("commands", "toolkit", "training")
-# What decides no stored byte: errors end a run, and what params say is in the key as values.
-NOT_DECIDING = {"toolkit.errors", "toolkit.params"}
+# What decides no stored byte: errors end a run, what params say is in the key as values, and places hold what is made.
+NOT_DECIDING = {"toolkit.errors", "toolkit.params", "toolkit.places"}
 NOT_COMPUTING = {"defusedxml", "dvclive", "pydantic", "requests", "rich", "tqdm", "typer", "yaml"}
 _parsing = Lock()  # Python 3.11 cannot parse in two threads at once
 
