@@ -41,13 +41,13 @@ def sample_base() -> None:
 def base() -> None:
     """The detector that all starts from, fine-tuned on the base split if base.steps says so -> datasets/base."""
     from toolkit import processes
-    from training.base import NAME, build, stored
+    from training.base import build, stored
 
     params = settings()
     needs(places.SOURCE)
     source = Tree(places.SOURCE)
     if params.base_processes > 1 and not stored(source, params)[0].exists():
-        processes.launch(params.base_processes, NAME)
+        processes.launch(params.base_processes, "training.base")
     with new_folder(places.BASE) as out:
         build(source, params, out / places.BASE_WEIGHTS.name)
 
@@ -152,14 +152,14 @@ def variant(arm: Arm) -> None:
 def finetune(arm: Arm) -> None:
     """The base detector fine-tuned on an arm's variant, once a seed -> datasets/arms/ARM."""
     from toolkit import processes
-    from training.finetune import NAME, build, stored
+    from training.finetune import build, stored
 
     params = settings().with_weights(places.BASE_WEIGHTS)
     known(arm, params.arms)
     needs(places.VARIANTS / arm, places.BASE_WEIGHTS)
     variant, count = Tree(places.VARIANTS / arm), params.train_of(arm).processes
     if count > 1 and not all(weights.exists() for weights, _ in stored(arm, variant, params).values()):
-        processes.launch(count, NAME, arm)
+        processes.launch(count, "training.finetune", arm)
     with new_folder(places.ARMS / arm) as out, new_folder(places.CURVES / arm) as curves:
         build(arm, variant, params, out, curves)
 

@@ -16,7 +16,7 @@ from toolkit import provenance
 ORDER = [
     ["toolkit/errors", "toolkit/workers"],
     ["toolkit/params", "toolkit/files", "toolkit/tensors", "toolkit/bootstrap", "toolkit/imagenet", "toolkit/places"],
-    ["toolkit/provenance", "toolkit/presets", "toolkit/maps", "toolkit/voc"],
+    ["toolkit/provenance", "toolkit/presets", "toolkit/maps", "toolkit/voc", "toolkit/processes"],
     [
         "toolkit/store",
         "toolkit/metrics",

@@ -7,18 +7,16 @@ training.base` does it on N processes: the stage finds what they leave.
 
 from pathlib import Path
 
-from toolkit import detectors, places, processes
+from toolkit import detectors, processes
 from toolkit.detectors.checkpoint import save_checkpoint
 from toolkit.files import link, sha256
-from toolkit.params import Params, load
+from toolkit.params import Params
 from toolkit.store import Store
 from toolkit.tensors import arithmetic
 from toolkit.voc import Tree
 from training.data import Examples
 from training.engine import fit
 from training.objectives import OBJECTIVES
-
-NAME = "training.base"  # which __name__ is not where torchrun starts it
 
 
 def build(source: Tree, params: Params, out: Path) -> None:
@@ -49,7 +47,7 @@ def trained(source: Tree, params: Params) -> Path:
 
 def stored(source: Tree, params: Params) -> tuple[Path, Path]:
     """Where the weights lie or will lie, and a state to go on from until then."""
-    base, store = params.base, Store("training", NAME)
+    base, store = params.base, Store("training", __name__)
     ids = source.ids("base") if base.steps else []
     images = [(sha256(source.image(i)), sha256(source.annotation(i))) for i in ids]
     made_of = detectors.fingerprint(params.detector, params.data.classes), images, base
@@ -57,12 +55,13 @@ def stored(source: Tree, params: Params) -> tuple[Path, Path]:
     return store.path("base", *made_of, how, suffix=".safetensors"), store.path("state", *made_of, suffix=".pt")
 
 
-def main() -> None:
-    """Train the base detector as one of the processes that torchrun has started in the repository."""
-    params = load(places.PARAMS)
-    places.needs(places.SOURCE)
-    trained(Tree(places.SOURCE), params)
+if __name__ == "__main__":  # as torchrun starts it; the store knows the module by its own name
+    from toolkit import places
+    from toolkit.params import load
+    from training import base
 
+    def train() -> None:
+        places.needs(places.SOURCE)
+        base.trained(Tree(places.SOURCE), load(places.PARAMS))
 
-if __name__ == "__main__":
-    processes.run(main)
+    processes.run(train)

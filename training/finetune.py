@@ -4,16 +4,14 @@
 """
 
 import json
-import sys
 from pathlib import Path
 
 from dvclive import Live
 
-from toolkit import detectors, places, processes
+from toolkit import detectors, processes
 from toolkit.detectors.checkpoint import save_checkpoint
-from toolkit.errors import require_known
 from toolkit.files import link, write
-from toolkit.params import Params, load
+from toolkit.params import Params
 from toolkit.store import Store
 from toolkit.tensors import arithmetic
 from toolkit.voc import Tree
@@ -21,7 +19,6 @@ from training.data import Examples
 from training.engine import fit
 from training.objectives import objective
 
-NAME = "training.finetune"  # which __name__ is not where torchrun starts it
 LOGGED = 25  # points of a training curve, or up to twice as many
 
 
@@ -65,7 +62,7 @@ def trained(arm: str, variant: Tree, params: Params) -> dict[int, Path]:
 
 def stored(arm: str, variant: Tree, params: Params) -> dict[int, tuple[Path, Path]]:
     """Where the weights of each seed lie or will lie, and a state to go on from until then."""
-    train, store = params.train_of(arm), Store("training", NAME)
+    train, store = params.train_of(arm), Store("training", __name__)
     about = json.loads((variant.root / "variant.json").read_text())
     base = detectors.fingerprint(params.detector, params.data.classes)
     settings = train.model_dump(exclude={"seeds", "processes"})
@@ -80,13 +77,18 @@ def stored(arm: str, variant: Tree, params: Params) -> dict[int, tuple[Path, Pat
     }
 
 
-def main(arm: str) -> None:
-    """Train an arm's detectors as one of the processes that torchrun has started in the repository."""
-    params = load(places.PARAMS).with_weights(places.BASE_WEIGHTS)
-    require_known("command line", "arm", arm, params.arms)
-    places.needs(places.VARIANTS / arm, places.BASE_WEIGHTS)
-    trained(arm, Tree(places.VARIANTS / arm), params)
+if __name__ == "__main__":  # as torchrun starts it; the store knows the module by its own name
+    import sys
 
+    from toolkit import places
+    from toolkit.errors import require_known
+    from toolkit.params import load
+    from training import finetune
 
-if __name__ == "__main__":
-    processes.run(lambda: main(" ".join(sys.argv[1:])))
+    def train(arm: str) -> None:
+        params = load(places.PARAMS).with_weights(places.BASE_WEIGHTS)
+        require_known("command line", "arm", arm, params.arms)
+        places.needs(places.VARIANTS / arm, places.BASE_WEIGHTS)
+        finetune.trained(arm, Tree(places.VARIANTS / arm), params)
+
+    processes.run(lambda: train(" ".join(sys.argv[1:])))

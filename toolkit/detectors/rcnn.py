@@ -14,7 +14,7 @@ from toolkit import processes
 from toolkit.detectors.adapter import Found, Target
 from toolkit.detectors.candidates import Candidates, log_odds
 from toolkit.detectors.grids import nearest
-from toolkit.detectors.shares import sampled_alike
+from toolkit.detectors.shares import pooled_alike, sampled_alike
 from toolkit.detectors.torchvision_model import Levels, TorchvisionModel
 
 RPN = ("loss_objectness", "loss_rpn_box_reg")  # the region proposal network's losses
@@ -42,7 +42,7 @@ class RCNN(TorchvisionModel):
         rpn, heads, transform = self.model.rpn, self.model.roi_heads, self.model.transform
         for _ in range((processes.count() - 1) * len(images)):
             transform.torch_choice(transform.min_size)  # it draws, for each image of the batch, among one size
-        with sampled_alike(rpn) as anchors, sampled_alike(heads) as proposals:
+        with sampled_alike(rpn) as anchors, sampled_alike(heads) as proposals, pooled_alike(heads.box_roi_pool):
             losses = super().shared_losses(images, targets)
         return {name: loss * (anchors if name in RPN else proposals).weight for name, loss in losses.items()}
 

@@ -3,12 +3,12 @@
 Where there are several processes, the mean of a loss over them is then what one would compute of the whole batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 
 from toolkit import processes
@@ -19,12 +19,27 @@ Losses = dict[str, Tensor]
 @contextmanager
 def padded_alike(transform: Any) -> Iterator[None]:
     """Within the block images are padded to the largest of the whole batch, on whose size the anchors hang."""
-    own = transform.max_by_axis
-    transform.max_by_axis = lambda sizes: [max(axis) for axis in zip(*processes.gathered(own(sizes)), strict=True)]
+    transform.max_by_axis = _largest
     try:
         yield
     finally:
         del transform.max_by_axis  # the class's own is seen again
+
+
+@contextmanager
+def pooled_alike(pool: nn.Module) -> Iterator[None]:
+    """Within the block an R-CNN's `box_roi_pool` takes its scales from the largest image of the whole batch."""
+    hook = pool.register_forward_pre_hook(lambda _module, given: (*given[:2], [tuple(_largest(given[2]))]))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _largest(sizes: Sequence[Sequence[int]]) -> list[int]:
+    """The largest of every axis, over all images of the batch."""
+    own = [max(axis) for axis in zip(*sizes, strict=True)]
+    return [max(axis) for axis in zip(*processes.gathered(own), strict=True)]
 
 
 class Sampler(BalancedPositiveNegativeSampler):
