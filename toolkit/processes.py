@@ -3,6 +3,7 @@
 A process that torchrun did not start is the only one there is, and talks to nobody.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -120,6 +121,7 @@ def launch(processes: int, module: str, *arguments: str) -> None:
         rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1",
         logs_specs=DefaultLogsSpecs(os.devnull),
     )  # fmt: skip
+    logging.disable(logging.ERROR)  # of torchrun's own words about what a process has told
     try:
         elastic_launch(config, sys.executable)("-m", module, *arguments)
     except ChildFailedError as error:
@@ -129,3 +131,5 @@ def launch(processes: int, module: str, *arguments: str) -> None:
         sys.exit(code)
     except SignalException as error:
         sys.exit(128 + error.sigval)
+    finally:
+        logging.disable(logging.NOTSET)
