@@ -107,6 +107,14 @@ def test_what_another_arithmetic_made_has_another_key(monkeypatch: pytest.Monkey
     assert arithmetic() != usual
 
 
+def test_several_processes_have_a_thread_each_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchrun says, so that a stage finds what processes that were started by hand have stored."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    usual = arithmetic(processes=2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert arithmetic(processes=2) == usual
+
+
 @pytest.mark.skipif(shutil.which("taskset") is None or (os.cpu_count() or 1) < 2, reason="needs two cores to leave one")
 def test_stages_make_the_same_bytes_on_any_number_of_cores() -> None:
     single = str(min(os.sched_getaffinity(0)))
