@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from commands.checks import known, needs, settings
+from commands.checks import known, settings
 from commands.stages import Arm
 from toolkit import places
 from toolkit.errors import BadInput, Problem
+from toolkit.places import needs
 
 PANEL = "Around the pipeline"
 app = typer.Typer()

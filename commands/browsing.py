@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from commands.around import PANEL
-from commands.checks import needs
 from toolkit import places
 from toolkit.errors import BadInput, Problem
+from toolkit.places import needs
 
 app = typer.Typer()
 

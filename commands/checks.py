@@ -1,7 +1,6 @@
 """What a command asks before it begins."""
 
 from collections.abc import Collection
-from pathlib import Path
 
 from toolkit import params, places
 from toolkit.errors import BadInput, Problem
@@ -11,14 +10,6 @@ from toolkit.params import Params
 def settings() -> Params:
     """The repository's params.yaml."""
     return params.load(places.PARAMS)
-
-
-def needs(*paths: Path) -> None:
-    """Refuse to begin without what earlier stages leave."""
-    mend = "`dvc repro` makes it, `dvc pull` fetches it"
-    missing = [Problem(str(path), "does not exist yet", mend) for path in paths if not path.exists()]
-    if missing:
-        raise BadInput(missing)
 
 
 def known(name: str, names: Collection[str]) -> None:

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from commands.checks import known, needs, settings
+from commands.checks import known, settings
 from toolkit import places
 from toolkit.errors import BadInput, Problem
 from toolkit.files import new_folder, replacing
+from toolkit.places import needs
 from toolkit.voc import Tree
 
 PANEL = "Stages, in the order of dvc.yaml"
@@ -39,11 +40,16 @@ def sample_base() -> None:
 @app.command(rich_help_panel=PANEL)
 def base() -> None:
     """The detector that all starts from, fine-tuned on the base split if base.steps says so -> datasets/base."""
-    from training.base import build
+    from toolkit import processes
+    from training.base import build, stored
 
+    params = settings()
     needs(places.SOURCE)
+    source = Tree(places.SOURCE)
+    if params.base_processes > 1 and not stored(source, params)[0].exists():
+        processes.launch(params.base_processes, "training.base")
     with new_folder(places.BASE) as out:
-        build(Tree(places.SOURCE), settings(), out / places.BASE_WEIGHTS.name)
+        build(source, params, out / places.BASE_WEIGHTS.name)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -145,13 +151,17 @@ def variant(arm: Arm) -> None:
 @app.command(rich_help_panel=PANEL)
 def finetune(arm: Arm) -> None:
     """The base detector fine-tuned on an arm's variant, once a seed -> datasets/arms/ARM."""
-    from training.finetune import build
+    from toolkit import processes
+    from training.finetune import build, stored
 
     params = settings().with_weights(places.BASE_WEIGHTS)
     known(arm, params.arms)
     needs(places.VARIANTS / arm, places.BASE_WEIGHTS)
+    variant, count = Tree(places.VARIANTS / arm), params.train_of(arm).processes
+    if count > 1 and not all(weights.exists() for weights, _ in stored(arm, variant, params).values()):
+        processes.launch(count, "training.finetune", arm)
     with new_folder(places.ARMS / arm) as out, new_folder(places.CURVES / arm) as curves:
-        build(arm, Tree(places.VARIANTS / arm), params, out, curves)
+        build(arm, variant, params, out, curves)
 
 
 @app.command(rich_help_panel=PANEL)

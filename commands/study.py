@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from commands.checks import known, needs, settings
+from commands.checks import known, settings
 from toolkit import places
 from toolkit.errors import BadInput, Problem, require_known
 from toolkit.files import new_folder
 from toolkit.params import Params
+from toolkit.places import needs
 
 PANEL = "Detectors compared with people"
 Dataset = Annotated[str, typer.Argument(help="A row of `study.datasets` in params.yaml.", show_default=False)]

@@ -17,7 +17,14 @@ from toolkit import provenance
 ORDER = [
     ["toolkit/errors", "toolkit/workers", "toolkit/shards"],
     ["toolkit/params", "toolkit/files", "toolkit/tensors", "toolkit/bootstrap", "toolkit/imagenet", "toolkit/places"],
-    ["toolkit/provenance", "toolkit/presets", "toolkit/maps", "toolkit/voc", "toolkit/spread"],
+    [
+        "toolkit/provenance",
+        "toolkit/presets",
+        "toolkit/maps",
+        "toolkit/voc",
+        "toolkit/spread",
+        "toolkit/processes",
+    ],
     [
         "toolkit/store",
         "toolkit/metrics",

@@ -141,6 +141,7 @@ class Arm(Section):
 
 class Train(Solver):
     seeds: Distinct[int]
+    processes: Count
 
 
 class Score(Section):
@@ -202,11 +203,17 @@ class Params(Section):
         return Aug.model_validate(merged(self.aug.model_dump(), self.arms[arm].aug))
 
     def train_of(self, arm: str) -> Train:
-        """How an arm is fine-tuned; one of no steps has one seed, for nothing in it is drawn."""
+        """How an arm is fine-tuned; one of no steps has one seed, for nothing in it is drawn, and one process."""
         steps = self.arms[arm].steps
         if steps is None:
             return self.train
-        return self.train.model_copy(update={"steps": steps} | ({} if steps else {"seeds": self.train.seeds[:1]}))
+        alone = {} if steps else {"seeds": self.train.seeds[:1], "processes": 1}
+        return self.train.model_copy(update={"steps": steps} | alone)
+
+    @property
+    def base_processes(self) -> int:
+        """How many processes make the base detector: those of `train`, where it is trained."""
+        return self.train.processes if self.base.steps else 1
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,6 +247,13 @@ def load(path: str | Path = "params.yaml") -> Params:
         fault = f"is {params.base.steps}, but data.base_split is none: there is nothing to train on"
         mend = "set data.base_split to half or to a third split of your tree, or base.steps to 0"
         raise BadInput(Problem(f"{path}: base.steps", fault, mend))
+    for name, solver, count in (
+        ("base", params.base, params.base_processes),
+        ("train", params.train, params.train.processes),
+    ):
+        if solver.batch % count:
+            fault = f"is {solver.batch}, which {count} processes (train.processes) cannot share alike"
+            raise BadInput(Problem(f"{path}: {name}.batch", fault, f"use a multiple of {count}"))
     return params
 
 

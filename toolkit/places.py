@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from toolkit.errors import BadInput, Problem
+
 PARAMS, PRESETS = Path("params.yaml"), Path("presets")
 DATASETS, REPORTS = Path("datasets"), Path("reports")
 HUMAN = DATASETS / "human"  # where people put attention of their own
@@ -28,3 +30,11 @@ COMPARED, DETECTORS = DATASETS / "study", REPORTS / "detectors"  # detectors com
 
 SWEEP = REPORTS / "sweep"  # what `salvoc sweep` finds
 GAZE = REPORTS / "gaze"  # what `salvoc gaze evaluate` finds
+
+
+def needs(*paths: Path) -> None:
+    """Refuse to begin without what earlier stages leave."""
+    mend = "`dvc repro` makes it, `dvc pull` fetches it"
+    missing = [Problem(str(path), "does not exist yet", mend) for path in paths if not path.exists()]
+    if missing:
+        raise BadInput(missing)

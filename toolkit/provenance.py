@@ -38,7 +38,8 @@ def code(maker: str) -> str:
 def modules(*makers: str) -> tuple[str, ...]:
     """The modules of this repository that these import, directly or not, and they themselves; sorted.
 
-    Imports inside functions count, those for types alone (`if TYPE_CHECKING`) do not. A string that is a module's full
+    Imports inside functions count, those for types alone (`if TYPE_CHECKING`) and those of a module that is run as a
+    program (`if __name__ == "__main__"`) do not. A string that is a module's full
     name is an import too: that is how modules are chosen by name. A package's own `__init__` counts where something is
     taken from it, not where one of its modules is.
     """
@@ -92,7 +93,7 @@ def _imports(tree: ast.AST) -> Iterator[str]:
     """The full names of what this code imports, as `modules` says, and of what it takes from there."""
     for node in ast.iter_child_nodes(tree):
         match node:
-            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Compare(left=ast.Name(id="__name__"))):
                 continue
             case ast.Import(names=names):
                 yield from (name.name for name in names)

@@ -10,15 +10,22 @@ from toolkit import ARITHMETIC
 
 
 def device() -> torch.device:
-    """The GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU where there is one; of several processes that torchrun has started, each one's own."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if "LOCAL_RANK" in os.environ else torch.device("cuda")
 
 
-def arithmetic() -> str:
-    """What computes here, as far as it may round differently elsewhere: part of the key of what torch made."""
+def arithmetic(processes: int = 1) -> str:
+    """What computes here, as far as it may round differently elsewhere: part of the key of what torch made.
+
+    Each of several processes has one thread unless OMP_NUM_THREADS says otherwise, as torchrun has it.
+    """
     if device().type == "cuda":
         return f"{torch.cuda.get_device_name()}, {torch.get_float32_matmul_precision()}"
     chosen = {name: os.environ.get(name) for name in (*ARITHMETIC, "OMP_NUM_THREADS")}
+    if processes > 1:
+        chosen["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
     return f"{torch.backends.cpu.get_cpu_capability()}, {chosen}"
 
 

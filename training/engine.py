@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from toolkit import processes
 from toolkit.detectors.adapter import Adapter, Target
 from toolkit.detectors.precision import mixed_precision
 from toolkit.files import replacing, seed_of
@@ -70,13 +71,12 @@ def fit(
     seed: int,
     state: Path,
     title: str,
-    log: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> list[dict[str, float]]:
     """Train `adapter` in place towards `objective` on `data` (indexed by `View`); returns all losses.
 
     It ends in evaluation mode. `state` is where a killed run finds the steps already done; the randomness of a step
-    depends on `seed` and the step alone, so that it ends with the same weights. `log(step, losses)` is called for every
-    step in order, some steps later, and once more for every step that an earlier run had done. Raises
+    depends on `seed` and the step alone, so that it ends with the same weights. Of several `processes` each computes a
+    share of every batch and all move the weights alike, by the mean of their gradients; losses are their means. Raises
     `FloatingPointError` where a loss or its gradient is not finite.
     """
     where = device()
@@ -88,12 +88,12 @@ def fit(
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     rates = [group["lr"] for group in optimizer.param_groups]
     history = _resume(state, adapter, optimizer)
-    for step, values in enumerate(history):
-        log(step, values)
     done = len(history)
-    todo = batches(count, solver.steps, solver.batch, seed)[done:]
+    todo = [processes.share(views) for views in batches(count, solver.steps, solver.batch, seed)[done:]]
     items = loaded(data, todo, ahead=on_gpu)  # on a CPU the threads would only compete with the training
-    bar = tqdm(items, desc=title, total=solver.steps, initial=done, unit="step", mininterval=1)
+    bar = tqdm(
+        items, desc=title, total=solver.steps, initial=done, unit="step", mininterval=1, disable=processes.rank() > 0
+    )
     unread: list[Tensor] = []
     for step, batch in enumerate(bar, start=done):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -106,19 +106,21 @@ def fit(
         total = sum(losses.values(), start=torch.tensor(0.0))
         optimizer.zero_grad()
         total.backward()
+        processes.average([parameter.grad for parameter in trained if parameter.grad is not None])
         norm = nn.utils.clip_grad_norm_(trained, CLIP)
         unread.append(torch.stack([*losses.values(), total, norm]).detach())
         optimizer.step()
         save = (step + 1) % SAVE_EVERY == 0
         if save or (step + 1) % READ_EVERY == 0 or step + 1 == solver.steps:
-            for *row, gradient in torch.stack(unread).tolist():
+            rows = torch.stack(unread)
+            processes.average([rows])
+            for *row, gradient in rows.tolist():
                 values = dict(zip((*losses, "loss"), row, strict=True))
                 _check(values["loss"], gradient, len(history), title)
                 history.append(values)
-                log(len(history) - 1, values)
             unread.clear()
             bar.set_postfix(loss=f"{history[-1]['loss']:.3f}")
-        if save:
+        if save and processes.rank() == 0:
             _save(state, history, adapter, optimizer)
     adapter.eval()
     return history
@@ -136,11 +138,15 @@ def _save(path: Path, history: list[dict[str, float]], model: nn.Module, optimiz
         torch.save({"history": history, "model": model.state_dict(), "optimizer": optimizer.state_dict()}, partial)
 
 
+def _read(path: Path) -> dict[str, Any] | None:
+    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
+
+
 def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-    """Go on from a saved state, if there is one; returns the losses of the steps done."""
-    if not path.exists():
+    """Go on from a saved state, if the first process finds one; returns the losses of the steps done."""
+    saved = processes.first(lambda: _read(path))
+    if saved is None:
         return []
-    saved: dict[str, Any] = torch.load(path, map_location=device(), weights_only=True)
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])
     return list(saved["history"])

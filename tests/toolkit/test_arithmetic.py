@@ -107,6 +107,14 @@ def test_what_another_arithmetic_made_has_another_key(monkeypatch: pytest.Monkey
     assert arithmetic() != usual
 
 
+def test_several_processes_have_a_thread_each_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchrun says, so that a stage finds what processes that were started by hand have stored."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    usual = arithmetic(processes=2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert arithmetic(processes=2) == usual
+
+
 @pytest.fixture(scope="module")
 def made_here() -> list[str]:
     return told(tell_what_stages_make)

@@ -65,10 +65,11 @@ def test_a_module_that_is_chosen_by_its_name_is_an_import() -> None:
     assert {"toolkit.attention.readout", "toolkit.attention.deepgaze"} <= set(provenance.modules("toolkit.attention"))
 
 
-def test_imports_for_types_alone_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imports_for_types_alone_and_of_a_program_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toolkit").mkdir()
     (tmp_path / "toolkit" / "__init__.py").write_text("")
-    (tmp_path / "toolkit" / "a.py").write_text("if TYPE_CHECKING:\n    from toolkit import b\n")
+    programs = 'if __name__ == "__main__":\n    from toolkit import b\n'
+    (tmp_path / "toolkit" / "a.py").write_text("if TYPE_CHECKING:\n    from toolkit import b\n" + programs)
     (tmp_path / "toolkit" / "b.py").write_text("")
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     provenance._tree.cache_clear()

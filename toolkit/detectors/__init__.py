@@ -17,7 +17,7 @@ from toolkit.tensors import device
 
 SHARED = {
     "adapter", "batches", "candidates", "checkpoint", "convert", "grids", "imported", "precision", "published", "rcnn",
-    "single_shot", "torchvision_model",
+    "shares", "single_shot", "torchvision_model",
 }  # fmt: skip
 EXTRAS = {"transformers": "detr", "ultralytics": "yolo"}  # packages, and the extra of pyproject.toml that brings each
 FRESH_SEED = 0  # any would do, if it is one for all: arms that start from different heads cannot be compared

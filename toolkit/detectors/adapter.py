@@ -83,7 +83,8 @@ class Adapter(nn.Module, ABC):
     def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
         """The losses of a step by name, whose sum is trained on; in training mode, images of any sizes.
 
-        Buffers keep their values.
+        Of several `processes` each is given its share of the batch, and trains on the mean of their losses. Buffers
+        keep their values.
         """
 
     def optimizer(self, solver: Solver) -> torch.optim.Optimizer:

@@ -10,10 +10,14 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import clip_boxes_to_image
 
-from toolkit.detectors.adapter import Found
+from toolkit import processes
+from toolkit.detectors.adapter import Found, Target
 from toolkit.detectors.candidates import Candidates, log_odds
 from toolkit.detectors.grids import nearest
+from toolkit.detectors.shares import pooled_alike, sampled_alike
 from toolkit.detectors.torchvision_model import Levels, TorchvisionModel
+
+RPN = ("loss_objectness", "loss_rpn_box_reg")  # the region proposal network's losses
 
 
 class RCNN(TorchvisionModel):
@@ -33,6 +37,14 @@ class RCNN(TorchvisionModel):
                     target[new] = source[old]
                 matched[key] = target.flatten(0, 1)
         return matched
+
+    def shared_losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
+        rpn, heads, transform = self.model.rpn, self.model.roi_heads, self.model.transform
+        for _ in range((processes.count() - 1) * len(images)):
+            transform.torch_choice(transform.min_size)  # it draws, for each image of the batch, among one size
+        with sampled_alike(rpn) as anchors, sampled_alike(heads) as proposals, pooled_alike(heads.box_roi_pool):
+            losses = super().shared_losses(images, targets)
+        return {name: loss * (anchors if name in RPN else proposals).weight for name, loss in losses.items()}
 
     def levels(self, images: Tensor, kept: list[Tensor], detections: bool) -> Levels:
         """Of the pyramid, without `detections`, only the level that is nearest in size to the explained layer.

@@ -10,9 +10,10 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import clip_boxes_to_image
 
-from toolkit.detectors.adapter import Found
+from toolkit.detectors.adapter import Found, Target
 from toolkit.detectors.candidates import Candidates, log_odds
 from toolkit.detectors.grids import nearest
+from toolkit.detectors.shares import matched_alike
 from toolkit.detectors.torchvision_model import Levels, TorchvisionModel
 
 
@@ -73,6 +74,10 @@ class SingleShot(TorchvisionModel):
 class SSD(SingleShot):
     """A softmax over the classes and background, of which the evidence is what speaks against background."""
 
+    def shared_losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
+        with matched_alike(self.model):
+            return super().shared_losses(images, targets)
+
     def evidence(self, levels: Levels, activations: Tensor) -> Tensor:
         features, head = list(levels.values()), self.model.head.classification_head
         level = nearest(features, activations)
@@ -94,8 +99,8 @@ class Retina(SingleShot):
     background = 0
     scores = ("head.classification_head.cls_logits",)
 
-    def losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-        return self.model(images, [target | {"labels": target["labels"] - 1} for target in targets])
+    def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
+        return super().losses(images, [target | {"labels": target["labels"] - 1} for target in targets])
 
     def detect(self, images: Sequence[Tensor]) -> list[Found]:
         return [found | {"labels": found["labels"] + 1} for found in self.model(list(images))]
@@ -122,6 +127,10 @@ class Retina(SingleShot):
 
 class FCOS(Retina):
     """Besides a class's sigmoid it has one of how central an anchor is: the root of their product is the score."""
+
+    def shared_losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
+        with matched_alike(self.model.head):
+            return super().shared_losses(images, targets)
 
     def odds(self, outputs: dict[str, Tensor]) -> Tensor:
         score = (logsigmoid(outputs["cls_logits"]) + logsigmoid(outputs["bbox_ctrness"])) / 2  # its logarithm

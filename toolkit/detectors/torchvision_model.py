@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
+from toolkit import processes
 from toolkit.detectors.adapter import Adapter, Found, Look, Target
 from toolkit.detectors.candidates import Candidates
 from toolkit.detectors.grids import grids_of, require_one_size, sized
+from toolkit.detectors.shares import padded_alike
 
 Levels = dict[str, Tensor]  # [B, C, h, w] by name, from the finest to the coarsest
 
@@ -27,6 +29,13 @@ class TorchvisionModel(Adapter):
             self.model = model
 
     def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
+        if processes.count() == 1:
+            return self.model(images, targets)
+        with padded_alike(self.model.transform):
+            return self.shared_losses(images, targets)
+
+    def shared_losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
+        """Those of a process's share of a batch, whose mean over the processes is the loss of the whole (`shares`)."""
         return self.model(images, targets)
 
     def layers(self) -> set[str]:
