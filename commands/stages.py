@@ -167,11 +167,14 @@ def finetune(arm: Arm) -> None:
 @app.command(rich_help_panel=PANEL)
 def predict(arm: Arm) -> None:
     """What an arm's detectors find in the test split, and where they look -> datasets/predictions/ARM, heatmaps/ARM."""
+    from toolkit import processes
     from training.predict import build
 
     params = settings()
     known(arm, params.arms)
     needs(places.SOURCE, places.ARMS / arm)
+    if params.train.processes > 1:
+        processes.launch(params.train.processes, "training.predict", arm)
     with new_folder(places.PREDICTIONS / arm) as out, new_folder(places.HEATMAPS / arm) as heatmaps:
         build(arm, places.ARMS / arm, Tree(places.SOURCE), params, out, heatmaps)
 

@@ -1,9 +1,12 @@
-"""What an arm's detectors find in the untouched test split, and where they look: kept for whatever is scored of it."""
+"""What an arm's detectors find in the untouched test split, and where they look: kept for whatever is scored of it.
+
+`torchrun --nproc-per-node N -m training.predict ARM` has N processes look, each at its share: the stage finds it.
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from toolkit import maps, saliency, voc
+from toolkit import maps, processes, saliency, voc
 from toolkit.detectors.adapter import Adapter, Found
 from toolkit.detectors.batches import through
 from toolkit.detectors.candidates import Candidates, best_log_odds
@@ -20,6 +23,7 @@ from toolkit.sources.masks import TEST_SPLITS
 from toolkit.spread import CHUNK, Spread, Work, here
 from toolkit.store import Files, Store, filling, make_missing
 from toolkit.voc import Annotation, Tree
+from toolkit.workers import batches
 from training.detections import Detections, listed
 
 
@@ -33,9 +37,7 @@ def build(
     object's class in the best of its raw candidates that overlap the object by half, before any threshold; -inf where
     none does. Both have columns `split`, `seed`, `id`.
     """
-    splits = {split: source.ids(split) for split in TEST_SPLITS if source.split(split).exists()}
-    split_of = {image_id: split for split, ids in splits.items() for image_id in ids}
-    classes = params.data.classes
+    split_of, classes = tested(source), params.data.classes
     found: list[pd.DataFrame] = []
     objects: list[pd.DataFrame] = []
     for seed in params.train_of(arm).seeds:
@@ -56,6 +58,22 @@ def build(
                     tables.append(table.assign(split=table["id"].map(split_of), seed=seed))
     pd.concat(found, ignore_index=True).to_parquet(out / "detections.parquet")
     pd.concat(objects, ignore_index=True).to_parquet(out / "objects.parquet")
+
+
+def tested(source: Tree) -> dict[str, str]:
+    """The test images in their order, each with its split."""
+    splits = [split for split in TEST_SPLITS if source.split(split).exists()]
+    return {image_id: split for split in splits for image_id in source.ids(split)}
+
+
+def keep(arm: str, weights: Path, source: Tree, params: Params) -> None:
+    """Keep in the store what an arm's detectors see in this process's chunks of the test images."""
+    chunks = batches(list(tested(source)), CHUNK)[processes.rank() :: processes.count()]
+    ids, which = list(chain.from_iterable(chunks)), f"process {processes.rank() + 1} of {processes.count()}"
+    for seed in params.train_of(arm).seeds:
+        detector = params.with_weights(weights / f"seed-{seed}.safetensors").detector
+        for _ in predicted(detector, source, ids, params.saliency, params.data.classes, f"{arm}, seed {seed}, {which}"):
+            pass
 
 
 def predicted(
@@ -115,3 +133,20 @@ def unpacked(path: Path) -> tuple[Detections, np.ndarray]:
     """What `packed` stored: the detections, and the log-odds of the objects [G]."""
     with np.load(path) as stored:
         return Detections(stored["boxes"], stored["classes"], stored["scores"]), stored["log_odds"]
+
+
+if __name__ == "__main__":  # as torchrun starts it; the store knows the module by its own name
+    import sys
+
+    from toolkit import places
+    from toolkit.errors import require_known
+    from toolkit.params import load
+    from training import predict
+
+    def main(arm: str) -> None:
+        params = load(places.PARAMS)
+        require_known("command line", "arm", arm, params.arms)
+        places.needs(places.SOURCE, places.ARMS / arm)
+        predict.keep(arm, places.ARMS / arm, Tree(places.SOURCE), params)
+
+    processes.run(lambda: main(" ".join(sys.argv[1:])))

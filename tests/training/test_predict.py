@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from toolkit import detectors, maps, voc
+from toolkit import detectors, maps, processes, spread, voc
 from toolkit.detectors.batches import _in_batches, through
 from toolkit.files import link, png, read_image, write
 from toolkit.params import Params
@@ -116,3 +116,22 @@ def test_no_image_is_looked_at_twice(
     monkeypatch.setattr(detectors, "load", fail)
     again = predicted(arm, sample, params, workplace / "again")
     assert all(table.equals(other) for table, other in zip(first, again, strict=True))
+
+
+def test_each_of_several_processes_keeps_its_chunks_and_the_stage_finds_them_all(
+    arm: Path, mixed: Tree, params: Params, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (spread, predict):
+        monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    seen = []
+    for rank in (0, 1):
+        monkeypatch.setattr(processes, "rank", lambda rank=rank: rank)
+        predict.keep("none", arm, mixed, params)
+        seen.append({path.stem for path in Path(".salvoc/predictions").rglob("*.npz")})
+    count = len(mixed.ids("test"))
+    assert len(seen[0]) == sum(number // 2 % 2 == 0 for number in range(count))
+    assert seen[0] < seen[1] and len(seen[1]) == count
+    monkeypatch.setattr(predict, "through", lambda *_: pytest.fail("looked again"))
+    table, _ = predicted(arm, mixed, params, workplace / "out")
+    assert list(table["id"].unique()) == mixed.ids("test")
