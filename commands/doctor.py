@@ -29,6 +29,7 @@ EXTRAS = {
         "ultralytics",
         "`uv pip install -e '.[yolo]'` in the clone (AGPL-3.0; the detectors yolov5s and ultralytics)",
     ),
+    "ray": ("ray", "`uv pip install -e '.[ray]'` in the clone (workers.engine: ray)"),
 }
 
 
