@@ -56,5 +56,5 @@ format: install
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra imgaug --upgrade \
 		--no-annotate --no-header pyproject.toml --output-file requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra detr --extra yolo --upgrade \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra detr --extra ray --extra yolo --upgrade \
 		--constraints requirements.lock --no-annotate --no-header pyproject.toml --output-file requirements-extras.lock
