@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from fsspec import get_filesystem_class
 
 
 @contextmanager
@@ -22,6 +23,8 @@ def serving(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
     patch.setenv("AWS_ACCESS_KEY_ID", "colleague")
     patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     patch.setenv("NO_PROXY", "127.0.0.1")
+    with suppress(ImportError):  # without s3fs
+        get_filesystem_class("s3").clear_instance_cache()  # one of them may know another server
     command = ["serve", "s3", "--auth-key", "colleague,secret", "--addr", f"127.0.0.1:{port}", os.fspath(folder)]
     with subprocess.Popen([Path(sys.executable).with_name("rclone"), *command], stderr=subprocess.DEVNULL) as server:
         try:
