@@ -6,6 +6,7 @@ Every machine has the repository at the same path, with the same packages, and r
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic
@@ -39,13 +40,16 @@ def joined(address: str | None) -> Spread:
     environment = {name: os.environ[name] for name in DECIDING if name in os.environ}
     environment |= {"SALVOC_STORE": str(home()), "PYTHONPATH": os.pathsep.join(path)}
     try:
+        if address and address != "auto":
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()  # Ray would try for minutes
         ray.init(
             **({"address": address} if address else {"address": "local", "include_dashboard": False}),
             runtime_env={"env_vars": environment},
             logging_level=logging.WARNING,
         )
-    except ConnectionError as error:
-        mend = "`ray start` starts one; with null this machine is enough"
+    except (OSError, ValueError) as error:
+        mend = "`ray start --head` starts one and says where; with null this machine is enough"
         raise BadInput(Problem("workers.address", f"no cluster answers at {address} ({error})", mend)) from None
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it tells that its bars are off
@@ -60,6 +64,8 @@ def _over_cluster(prepare: Callable[[], Work[Value]], ids: Sequence[str], title:
     import ray
 
     chunks = batches(ids, spread.CHUNK)
+    if not chunks:
+        return
     actors, each = _room()
     unset = [name for name in DECIDING if name not in os.environ]
     rows = ray.data.from_items([{"ids": pickle.dumps(chunk)} for chunk in chunks], override_num_blocks=len(chunks))

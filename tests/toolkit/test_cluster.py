@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -132,6 +133,18 @@ def stored() -> dict[Path, int]:
 
 def emptied() -> None:
     shutil.rmtree(home(), ignore_errors=True)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
+def test_a_cluster_that_does_not_answer_is_refused_at_once(address: str) -> None:
+    with pytest.raises(BadInput, match=f"workers.address: no cluster answers at {address} .* `ray start --head`"):
+        cluster.joined(address)
+
+
+def test_without_the_extra_its_mend_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(BadInput, match=r"ray is not installed -- `uv pip install -e '\.\[ray\]'` in the clone"):
+        cluster.joined(None)
 
 
 @pytest.mark.parametrize("name", ["attention", "saliency", "agreement", "variant", "predict"])
