@@ -175,12 +175,17 @@ def test_both_machines_work_at_once_where_the_driver_does_and_on_a_cpu_each(over
     assert list(over_two(prepare, "dacbefg", "told")) == [(i, (place, arithmetic(), 1)) for i in "dacbefg"]
 
 
-def test_bad_input_arrives_as_it_was_raised_and_is_not_tried_again(over_two: Spread, place: Path) -> None:
-    bad = BadInput(Problem(f"{name}.jpg", "is no image", "remove it") for name in "de")
+def test_a_killed_worker_s_chunk_is_made_by_another_but_bad_input_arrives_as_it_was_raised(
+    over_two: Spread, place: Path
+) -> None:
+    bad = BadInput(Problem(f"{name}.jpg", "is no image", "remove it") for name in "gh")
 
     def prepare() -> Work[str]:
         def work(ids: Sequence[str]) -> Iterator[tuple[str, str]]:
-            if "d" in ids:
+            if "d" in ids and not (place / "killed").exists():
+                (place / "killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if "g" in ids:
                 with (place / "tries").open("a") as tries:
                     tries.write("x")
                 raise bad
@@ -188,26 +193,13 @@ def test_bad_input_arrives_as_it_was_raised_and_is_not_tried_again(over_two: Spr
 
         return work
 
-    values = over_two(prepare, "abcdef", "bad")
-    assert [next(values) for _ in "abc"] == [(i, i) for i in "abc"]
+    values = over_two(prepare, "abcdefgh", "letters")
+    assert [next(values) for _ in "abcdef"] == [(i, i) for i in "abcdef"]
+    assert (place / "killed").exists()
     with pytest.raises(BadInput) as caught:
         next(values)
     assert (caught.value.problems, str(caught.value)) == (bad.problems, str(bad))
     assert (place / "tries").read_text() == "x"
-
-
-def test_a_killed_worker_s_chunk_goes_to_another(over_two: Spread, place: Path) -> None:
-    def prepare() -> Work[str]:
-        def work(ids: Sequence[str]) -> Iterator[tuple[str, str]]:
-            if "d" in ids and not (place / "killed").exists():
-                (place / "killed").touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            yield from zip(ids, ids, strict=True)
-
-        return work
-
-    assert list(over_two(prepare, "abcdefgh", "killed")) == [(i, i) for i in "abcdefgh"]
-    assert (place / "killed").exists()
 
 
 def test_a_killed_machine_loses_nothing_that_is_in_the_store(
