@@ -66,10 +66,10 @@ def _over_cluster(prepare: Callable[[], Work[Value]], ids: Sequence[str], title:
     chunks = batches(ids, spread.CHUNK)
     if not chunks:
         return
-    actors, each = _room()
+    actors, each = _room([machine["Resources"] for machine in ray.nodes() if machine["Alive"]])
     unset = [name for name in DECIDING if name not in os.environ]
     rows = ray.data.from_items([{"ids": pickle.dumps(chunk)} for chunk in chunks], override_num_blocks=len(chunks))
-    made = rows.map_batches(
+    made = rows.map_batches(  # which restarts actors and tries their chunks again by itself, however often they die
         _Actor,
         fn_constructor_args=(prepare, Path.cwd(), each["num_cpus"], unset),
         batch_size=1,
@@ -85,14 +85,15 @@ def _over_cluster(prepare: Callable[[], Work[Value]], ids: Sequence[str], title:
             yield from values
 
 
-def _room() -> tuple[int, dict[str, int]]:
-    """How many actors there is room for, and what each takes: a CPU, or a GPU with its share of the machine's CPUs."""
-    import ray
+def _room(machines: Sequence[Mapping[str, float]]) -> tuple[int, dict[str, int]]:
+    """How many actors there is room for, and what each takes: a CPU, or a GPU with its share of the machine's CPUs.
 
-    machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+    `machines` has what each machine of the cluster has, by Ray's names.
+    """
     cpus, gpus = (int(sum(machine.get(kind, 0) for machine in machines)) for kind in ("CPU", "GPU"))
     if gpus:
-        return gpus, {"num_gpus": 1, "num_cpus": int(min(m["CPU"] // m["GPU"] for m in machines if m.get("GPU")))}
+        shares = [int(machine["CPU"] // machine["GPU"]) for machine in machines if machine.get("GPU")]
+        return gpus, {"num_gpus": 1, "num_cpus": max(min(shares), 1)}
     return cpus, {"num_cpus": 1}
 
 

@@ -147,6 +147,20 @@ def test_without_the_extra_its_mend_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         cluster.joined(None)
 
 
+@pytest.mark.parametrize(
+    ("machines", "room"),
+    [
+        ([{"CPU": 4.0}, {"CPU": 2.0}], (6, {"num_cpus": 1})),
+        ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 32.0, "GPU": 1.0}, {"CPU": 64.0}], (3, {"num_gpus": 1, "num_cpus": 8})),
+        ([{"CPU": 4.0, "GPU": 8.0}], (8, {"num_gpus": 1, "num_cpus": 1})),
+    ],
+)
+def test_an_actor_takes_a_cpu_or_a_gpu_with_its_share_of_them(
+    machines: list[dict[str, float]], room: tuple[int, dict[str, int]]
+) -> None:
+    assert cluster._room(machines) == room
+
+
 @pytest.mark.parametrize("name", ["attention", "saliency", "agreement", "variant", "predict"])
 def test_its_bytes_are_the_plain_loop_s_which_finds_all_of_it_in_the_store(
     stages: dict[str, Stage], plain: dict[str, dict[str, bytes]], over_two: Spread, tmp_path: Path, name: str
