@@ -55,7 +55,7 @@ format: install
 
 # The extras first: dvc-s3 wants an older boto3 than the rest would take.
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra detr --extra s3 --extra ssh --extra yolo --upgrade \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra detr --extra ray --extra s3 --extra ssh --extra yolo --upgrade \
 		--no-annotate --no-header pyproject.toml --output-file requirements-extras.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra imgaug --upgrade \
 		--constraints requirements-extras.lock --no-annotate --no-header pyproject.toml --output-file requirements.lock

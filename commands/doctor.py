@@ -31,6 +31,7 @@ EXTRAS = {
     ),
     "ssh": ("dvc_ssh", "`uv pip install -e '.[ssh]'` in the clone (a DVC remote by SSH)"),
     "s3": ("dvc_s3", "`uv pip install -e '.[s3]'` in the clone (a DVC remote by S3)"),
+    "ray": ("ray", "`uv pip install -e '.[ray]'` in the clone (workers.engine: ray)"),
 }
 
 

@@ -9,12 +9,23 @@ from commands.checks import known, settings
 from toolkit import places
 from toolkit.errors import BadInput, Problem
 from toolkit.files import new_folder, replacing
+from toolkit.params import Workers
 from toolkit.places import needs
+from toolkit.spread import Spread, here
 from toolkit.voc import Tree
 
 PANEL = "Stages, in the order of dvc.yaml"
 Arm = Annotated[str, typer.Argument(help="A row of `arms` in params.yaml.", show_default=False)]
 app = typer.Typer()
+
+
+def over(workers: Workers) -> Spread:
+    """What the images of a stage are spread over."""
+    if workers.engine == "local":
+        return here
+    from toolkit.cluster import joined
+
+    return joined(workers.address)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -58,14 +69,15 @@ def attention() -> None:
     from toolkit.attention import build, is_empty
 
     needs(places.SOURCE)
-    chosen = settings().attention
+    params = settings()
+    chosen = params.attention
     human = Path(chosen.human).expanduser()
     if human == places.HUMAN and not is_empty(human):
         # It is empty in an experiment's own checkout, and DVC would take that for nothing known.
         mend = f"put it into a folder of its own, such as {human / 'masks'}, and name that in attention.human"
         raise BadInput(Problem(str(human), "holds people's attention itself", mend))
     with new_folder(places.ATTENTION) as out:
-        build(Tree(places.SOURCE), chosen.predictor, human, out)
+        build(Tree(places.SOURCE), chosen.predictor, human, out, over(params.workers))
 
 
 @app.command(rich_help_panel=PANEL)
@@ -76,7 +88,8 @@ def saliency() -> None:
     needs(places.SOURCE, places.BASE_WEIGHTS)
     params = settings().with_weights(places.BASE_WEIGHTS)
     with new_folder(places.SALIENCY) as out:
-        build(Tree(places.SOURCE), params.detector, params.saliency, params.data.classes, out)
+        spread = over(params.workers)
+        build(Tree(places.SOURCE), params.detector, params.saliency, params.data.classes, out, spread)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -100,7 +113,7 @@ def agreement() -> None:
     from toolkit.agreement import build
 
     needs(places.SOURCE, places.SALIENCY, places.ATTENTION)
-    table = build(Tree(places.SOURCE), places.SALIENCY, places.ATTENTION)
+    table = build(Tree(places.SOURCE), places.SALIENCY, places.ATTENTION, over(settings().workers))
     with replacing(places.AGREEMENT) as partial:
         table.to_parquet(partial)
 
@@ -143,8 +156,9 @@ def variant(arm: Arm) -> None:
         )
     with new_folder(places.VARIANTS / arm) as out:
         about = variants.build(
-            arm, params.arms[arm].variant, Tree(places.SOURCE), places.SALIENCY, selection, params.aug_of(arm), out
-        )
+            arm, params.arms[arm].variant, Tree(places.SOURCE), places.SALIENCY, selection, params.aug_of(arm), out,
+            over(params.workers),
+        )  # fmt: skip
     typer.echo(f"{arm}: {about['changed']} of {about['train']} train images changed")
 
 
@@ -176,7 +190,7 @@ def predict(arm: Arm) -> None:
     if params.train.processes > 1:
         processes.launch(params.train.processes, "training.predict", arm)
     with new_folder(places.PREDICTIONS / arm) as out, new_folder(places.HEATMAPS / arm) as heatmaps:
-        build(arm, places.ARMS / arm, Tree(places.SOURCE), params, out, heatmaps)
+        build(arm, places.ARMS / arm, Tree(places.SOURCE), params, out, heatmaps, over(params.workers))
 
 
 @app.command(rich_help_panel=PANEL)

@@ -34,7 +34,7 @@ ORDER = [
         "toolkit/download",
     ],  # up to here the ground floor
     ["toolkit/attention", "toolkit/detectors"],
-    ["toolkit/sources", "toolkit/pruning"],  # a source may ask whose gaze is known
+    ["toolkit/sources", "toolkit/pruning", "toolkit/cluster"],  # a source may ask whose gaze is known
     ["toolkit/saliency", "toolkit/agreement"],
     ["toolkit/selection", "toolkit/faithfulness", "toolkit/look"],
     ["toolkit/variants"],

@@ -33,6 +33,10 @@ class BadInput(Exception):
             lines.append(f"  ... and {count - SHOWN} more")
         super().__init__("\n".join(lines))
 
+    def __reduce__(self) -> tuple[type["BadInput"], tuple[Sequence[Problem]]]:
+        """How it is pickled, for another process: an exception would be made anew of its message."""
+        return BadInput, (self.problems,)
+
 
 def require_known(key: str, what: str, name: str, known: Collection[str]) -> None:
     """Refuse a name that a table lacks; `key` is where it was given, `what` the kind of thing that the table has."""

@@ -59,9 +59,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, data: bytes | str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; one of a remote store (see `store.home`) is put there as a whole."""
+    content = data.encode() if isinstance(data, str) else data
+    if not isinstance(path, Path):
+        path.write_bytes(content)
+        return
     with replacing(path) as partial:
-        partial.write_bytes(data.encode() if isinstance(data, str) else data)
+        partial.write_bytes(content)
 
 
 @contextmanager
@@ -89,8 +93,12 @@ def link(source: Path, target: Path) -> None:
     """Make `target` the same bytes as salvoc's own file `source`, without copying them where the file system can.
 
     It may be a hard link: what DVC does to the one, such as making it read-only, it does to the other. That is harmless
-    between stages' outputs and stores, which are replaced and never written to. The user's files are for `copy`.
+    between stages' outputs and stores, which are replaced and never written to. The user's files are for `copy`. A file
+    of a remote store is copied down.
     """
+    if not isinstance(source, Path):
+        write(target, source.read_bytes())
+        return
     source = source.resolve()
     with replacing(target) as partial:  # an older target may be a hard link: never open it
         if _reflink(source, partial):

@@ -150,6 +150,11 @@ class Score(Section):
     seed: int
 
 
+class Workers(Section):
+    engine: Literal["local", "ray"]
+    address: str | None  # of a Ray cluster
+
+
 class Compared(Section):
     """A detector that is compared with people; what is left out is as its authors have it, or as `detector` says."""
 
@@ -191,6 +196,7 @@ class Params(Section):
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
     train: Train
     score: Score
+    workers: Workers
     study: Study
 
     def with_weights(self, checkpoint: Path) -> "Params":

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("commands", "toolkit", "training")
 # What decides no stored byte: errors end a run, and what params say is in the key as values.
 NOT_DECIDING = {"toolkit.errors", "toolkit.params"}
-NOT_COMPUTING = {"defusedxml", "dvclive", "pydantic", "requests", "rich", "tqdm", "typer", "yaml"}
+NOT_COMPUTING = {"defusedxml", "dvclive", "fsspec", "pydantic", "requests", "rich", "tqdm", "typer", "upath", "yaml"}
 _parsing = Lock()  # Python 3.11 cannot parse in two threads at once
 
 

@@ -21,6 +21,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
 from tqdm import tqdm
 
+from toolkit.errors import BadInput, Problem
 from toolkit.store import home
 
 KEY = re.compile(r"[0-9a-f]{64}")
@@ -48,9 +49,12 @@ def look(days: float) -> Found:
     """Count what is stored, by kind, and find what nothing uses and is older than `days`.
 
     Younger work may be a killed stage's, which has yet to become an output. The files of one key are one piece of work:
-    used where one of them is.
+    used where one of them is. Raises `BadInput` for a remote store.
     """
     root = home()
+    if not isinstance(root, Path):
+        mend = "delete of it what you will: the next run makes again what it needs; or let the bucket's lifecycle do it"
+        raise BadInput(Problem("SALVOC_STORE", f"{root} is remote: only a local store is pruned", mend))
     used, unknown = contents(Path())
     kinds: dict[str, Kind] = defaultdict(Kind)
     oldest = time.time() - days * DAY

@@ -4,18 +4,40 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
+from toolkit.errors import BadInput, Problem
 from toolkit.files import digest, link, repository, write
 from toolkit.provenance import code
 from toolkit.shards import packing
 
+MAPPED = ("training", "gaze")  # kinds whose files are mapped into memory, or written to: they lie on this machine
 FILES = 20_000  # of a folder, at most: DVC looks at each of them by itself
 Files = Mapping[str, bytes]  # one piece of work, by suffix; the last one written says that it is whole
 
 
 def home() -> Path:
-    """The folder that all stores are in, of the outer repository where DVC works in a checkout of its own."""
-    return Path(os.environ.get("SALVOC_STORE", repository() / ".salvoc"))
+    """The folder that all stores are in, of the outer repository where DVC works in a checkout of its own.
+
+    `SALVOC_STORE` names another, or a remote one by a URL that fsspec knows, such as s3://BUCKET/PREFIX. That is no
+    `Path`, but has its methods.
+    """
+    place = os.environ.get("SALVOC_STORE")
+    if place is None:
+        return repository() / ".salvoc"
+    return _remote(place) if "://" in place else Path(place)
+
+
+def _remote(url: str) -> Path:
+    try:
+        from fsspec import get_filesystem_class
+        from upath import UPath
+
+        get_filesystem_class(url.partition("://")[0])
+    except (ImportError, ValueError) as error:
+        mend = "`uv pip install -e '.[ray,s3]'` in the clone, or name a folder"
+        raise BadInput(Problem("SALVOC_STORE", f"{url} cannot be reached ({error})", mend)) from None
+    return cast(Path, UPath(url))
 
 
 class Store:
@@ -27,7 +49,10 @@ class Store:
     """
 
     def __init__(self, kind: str, maker: str) -> None:
-        self.root, self.maker = home() / kind, maker
+        place = home()
+        if kind.startswith(MAPPED) and not isinstance(place, Path):
+            place = repository() / ".salvoc"
+        self.root, self.maker = place / kind, maker
 
     def path(self, *made_of: object, suffix: str = ".png") -> Path:
         """Where the work made of these values, by the code as it is now, lies or will lie."""

@@ -131,7 +131,7 @@ def packed(found: Found, candidates: Candidates, known: Annotation, classes: Seq
 
 def unpacked(path: Path) -> tuple[Detections, np.ndarray]:
     """What `packed` stored: the detections, and the log-odds of the objects [G]."""
-    with np.load(path) as stored:
+    with np.load(BytesIO(path.read_bytes())) as stored:
         return Detections(stored["boxes"], stored["classes"], stored["scores"]), stored["log_odds"]
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import typer
 import yaml
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 from commands import app
 from tests.conftest import ROOT
-from toolkit import presets
+from toolkit import places, presets
 
 RUN = CliRunner()
 COMMANDS = list(typer.main.get_command(app).commands)
@@ -84,6 +85,22 @@ def test_an_arm_that_there_is_not_is_refused_with_those_there_are_and_one_withou
     assert (unknown.exit_code, early.exit_code) == (2, 2)
     assert "choose one of: base, none, erasing" in unknown.stderr
     assert "`dvc repro` makes it" in early.stderr
+
+
+@pytest.mark.parametrize("stage", ["attention", "saliency", "agreement", "variant none", "predict none"])
+def test_what_works_image_by_image_asks_for_the_cluster_that_params_name(project: Path, stage: str) -> None:
+    pytest.importorskip("ray")
+    RUN.invoke(app, ["preset", "sample"])
+    params = yaml.safe_load(places.PARAMS.read_text()) | {"workers": {"engine": "ray", "address": "127.0.0.1:1"}}
+    places.PARAMS.write_text(yaml.safe_dump(params))
+    for path in (
+        places.SOURCE, places.HUMAN, places.BASE_WEIGHTS, places.SALIENCY, places.ATTENTION, places.ARMS / "none"
+    ):  # fmt: skip
+        path.mkdir(parents=True)
+    pd.DataFrame({"arm": ["none"], "id": ["a"], "selected": [False]}).to_parquet(places.SELECTION)
+    done = RUN.invoke(app, stage.split())
+    assert done.exit_code == 2
+    assert "no cluster answers at 127.0.0.1:1" in done.stderr
 
 
 def test_broken_input_is_listed_whole_and_nothing_is_written(project: Path) -> None:

@@ -99,6 +99,8 @@ def test_the_study_s_own_run_has_its_split_its_detector_and_its_five_epochs(tmp_
         ("base.steps", -1),
         ("sample.cue.place", "everywhere"),
         ("data.path", None),
+        ("workers.engine", "spark"),
+        ("workers.address", 6379),
         ("data.split", "half"),
     ],
 )

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import provenance, store
-from toolkit.files import write
+from tests.toolkit import bucket
+from toolkit import provenance, pruning, store
+from toolkit.errors import BadInput
+from toolkit.files import sha256, write
 from toolkit.shards import exists, packed, read
 from toolkit.store import Files, Store, filling, make_missing
 
@@ -205,3 +207,56 @@ def test_a_folder_for_too_many_images_is_packed_and_read_alike(
     assert packed(tmp_path / "out") == (images > 3)
     assert [read(tmp_path / "out" / name) for name in ("a.png", "b.png")] == [b"stored", b"bytes"]
     assert not exists(tmp_path / "out" / "c.png")
+
+
+@pytest.fixture
+def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store in an S3 bucket."""
+    pytest.importorskip("s3fs")
+    with bucket.serving(tmp_path / "s3", monkeypatch) as url:
+        monkeypatch.setenv("SALVOC_STORE", url)
+        yield Store("dip", MAKER)
+
+
+def test_a_store_in_a_bucket_is_filled_and_read_as_a_folder_is(remote: Store, tmp_path: Path) -> None:
+    paths = {image_id: remote.path(image_id) for image_id in "ab"}
+    made = {image_id: {".json": b"{}", ".png": image_id.encode()} for image_id in "ab"}
+    assert dict(make_missing(paths, lambda missing: [(i, made[i]) for i in missing])) == paths
+    assert (
+        tmp_path / "s3" / "bucket" / "store" / "dip" / paths["a"].parent.name / paths["a"].name
+    ).read_bytes() == b"a"
+    assert dict(make_missing(paths, lambda missing: [])) == paths
+    write(tmp_path / "b", b"b")
+    assert sha256(paths["b"]) == sha256(tmp_path / "b")
+    assert [paths["a"].with_suffix(suffix).exists() for suffix in (".json", ".xml")] == [True, False]
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_an_output_is_copied_down_from_a_bucket(
+    remote: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(store, "FILES", most)
+    with filling(tmp_path / "out", 2) as put:
+        for image_id in "ab":
+            put(f"{image_id}.png", remote.get(image_id, make=image_id.encode))
+    assert packed(tmp_path / "out") == (most == 1)
+    assert [read(tmp_path / "out" / f"{image_id}.png") for image_id in "ab"] == [b"a", b"b"]
+
+
+def test_what_is_trained_stays_on_this_machine_and_only_that_is_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("upath")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SALVOC_STORE", "memory://store")
+    assert Store("training", MAKER).root == tmp_path / ".salvoc" / "training"
+    assert not isinstance(Store("dip", MAKER).root, Path)
+    with pytest.raises(BadInput, match="only a local store is pruned"):
+        pruning.look(days=0)
+
+
+def test_a_store_that_nothing_here_can_reach_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("upath")
+    monkeypatch.setenv("SALVOC_STORE", "pigeon://coop/store")
+    with pytest.raises(BadInput, match=r"pigeon://coop/store cannot be reached .* or name a folder"):
+        store.home()
