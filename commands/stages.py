@@ -151,7 +151,7 @@ def finetune(arm: Arm) -> None:
     known(arm, params.arms)
     needs(places.VARIANTS / arm, places.BASE_WEIGHTS)
     with new_folder(places.ARMS / arm) as out, new_folder(places.CURVES / arm) as curves:
-        build(arm, Tree(places.VARIANTS / arm), params, out, curves)
+        build(arm, Tree(places.VARIANTS / arm, beneath=Tree(places.SOURCE)), params, out, curves)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -214,7 +214,7 @@ def browse() -> None:
         seed = params.train_of(arm).seeds[0]
         found, scores = places.PREDICTIONS / arm / "detections.parquet", places.SCORES / arm / "images.parquet"
         return Arm(
-            Tree(places.VARIANTS / arm),
+            Tree(places.VARIANTS / arm, beneath=Tree(places.SOURCE)),
             places.HEATMAPS / arm / f"seed-{seed}",
             pd.read_parquet(found, filters=[("seed", "==", seed)]),
             pd.read_parquet(scores, filters=[("run", "==", 0)]),
