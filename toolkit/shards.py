@@ -67,8 +67,8 @@ class Packer:
 
 @contextmanager
 def packing(folder: Path) -> Iterator[Packer]:
-    """A packer into a new folder, which has an index once the block ends without an error."""
-    folder.mkdir(parents=True)
+    """A packer into a new or empty folder, which has an index once the block ends without an error."""
+    folder.mkdir(parents=True, exist_ok=True)
     packer = Packer(folder)
     with packer.open:
         yield packer
