@@ -33,7 +33,7 @@ class Packer:
     def add(self, name: str, data: bytes) -> None:
         if not self.rows:
             self.file = self.open.enter_context(_shard(self.folder, self.shards).open("wb"))
-            tar = tarfile.open(fileobj=self.file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+            tar = tarfile.TarFile(fileobj=self.file, mode="w", format=tarfile.PAX_FORMAT)
             self.tar = self.open.enter_context(tar)
         about = tarfile.TarInfo(name)
         about.size = len(data)
