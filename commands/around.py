@@ -158,11 +158,12 @@ def export(
     Example: `salvoc export erasing ~/voc-erased --format yolo`
     """
     from toolkit.export import export
+    from toolkit.voc import Tree
 
     params = settings()
     if not (places.VARIANTS / arm).exists():
         known(arm, params.arms)
-    export(places.VARIANTS / arm, folder, layout, params.data.classes)
+    export(Tree(places.VARIANTS / arm, beneath=Tree(places.SOURCE)), folder, layout, params.data.classes)
     typer.echo(f"{arm} as {layout} is in {folder}; what the rule changed is PNG data under the images' own .jpg names")
 
 

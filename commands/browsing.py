@@ -10,6 +10,7 @@ from commands.around import PANEL
 from toolkit import places
 from toolkit.errors import BadInput, Problem
 from toolkit.places import needs
+from toolkit.shards import packed
 
 app = typer.Typer()
 
@@ -69,3 +70,5 @@ def fiftyone(
     typer.echo(
         f"{count:,} images are in your FiftyOne as {name!r}; `fiftyone app launch {shlex.quote(name)}` opens them"
     )
+    if packed(places.FIFTYONE / "fields" / "saliency"):
+        typer.echo("Their maps and what variants changed lie in shards, which `salvoc app` alone can show")

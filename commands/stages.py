@@ -171,7 +171,8 @@ def finetune(arm: Arm) -> None:
     params = settings().with_weights(places.BASE_WEIGHTS)
     known(arm, params.arms)
     needs(places.VARIANTS / arm, places.BASE_WEIGHTS)
-    variant, count = Tree(places.VARIANTS / arm), params.train_of(arm).processes
+    variant = Tree(places.VARIANTS / arm, beneath=Tree(places.SOURCE))
+    count = params.train_of(arm).processes
     if count > 1 and not all(weights.exists() for weights, _ in stored(arm, variant, params).values()):
         processes.launch(count, "training.finetune", arm)
     with new_folder(places.ARMS / arm) as out, new_folder(places.CURVES / arm) as curves:
@@ -241,7 +242,7 @@ def browse() -> None:
         seed = params.train_of(arm).seeds[0]
         found, scores = places.PREDICTIONS / arm / "detections.parquet", places.SCORES / arm / "images.parquet"
         return Arm(
-            Tree(places.VARIANTS / arm),
+            Tree(places.VARIANTS / arm, beneath=Tree(places.SOURCE)),
             places.HEATMAPS / arm / f"seed-{seed}",
             pd.read_parquet(found, filters=[("seed", "==", seed)]),
             pd.read_parquet(scores, filters=[("run", "==", 0)]),

@@ -1,30 +1,57 @@
 """A variant copied out of the repository, for tools that know nothing of it."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from toolkit.browse import connect
 from toolkit.errors import BadInput, Problem
 from toolkit.files import new_folder, write
+from toolkit.shards import INDEX, packed, read
+from toolkit.variants.croissant import describe
 from toolkit.voc import Tree
 
 LAYOUTS = ("voc", "coco", "yolo")
 
 
-def export(variant: Path, folder: Path, layout: str, classes: Sequence[str]) -> None:
-    """Write the variant as a plain copy (`voc`) or through FiftyOne's exporters (`coco`, `yolo`), a folder a split."""
-    if not (variant / "variant.json").exists():
-        raise BadInput(Problem(str(variant), "is not a variant", "`dvc repro` makes it, `dvc pull` fetches it"))
+def export(variant: Tree, folder: Path, layout: str, classes: Sequence[str]) -> None:
+    """Write the variant as a plain copy (`voc`) or through FiftyOne's exporters (`coco`, `yolo`), a folder a split.
+
+    A copy is complete also of a variant that has its differences alone, in shards.
+    """
+    if not (variant.root / "variant.json").exists():
+        raise BadInput(Problem(str(variant.root), "is not a variant", "`dvc repro` makes it, `dvc pull` fetches it"))
     if folder.exists():
         raise BadInput(Problem(str(folder), "exists already", "name a folder that does not: nothing is overwritten"))
     if layout not in LAYOUTS:
         raise BadInput(Problem("--format", f"knows no {layout!r}", f"choose one of: {', '.join(LAYOUTS)}"))
     with new_folder(folder) as out:
         if layout == "voc":
-            shutil.copytree(variant, out, dirs_exist_ok=True)
+            _copy(variant, out)
+        elif packed(variant.root / "JPEGImages"):  # FiftyOne opens files
+            with TemporaryDirectory(dir=folder.parent) as whole:
+                _copy(variant, Path(whole))
+                _through_fiftyone(Tree(whole), out, layout, list(classes))
         else:
-            _through_fiftyone(Tree(variant), out, layout, list(classes))
+            _through_fiftyone(variant, out, layout, list(classes))
+
+
+def _copy(variant: Tree, out: Path) -> None:
+    """The variant as a complete VOC tree of files."""
+    shutil.copytree(variant.root, out, ignore=shutil.ignore_patterns("*.tar", INDEX), dirs_exist_ok=True)
+    copied = Tree(out)
+    for image_id in variant.all_ids():
+        for stored, target in (
+            (variant.image(image_id), copied.image(image_id)),
+            (variant.annotation(image_id), copied.annotation(image_id)),
+        ):
+            if not target.exists():
+                write(target, read(stored))
+    if variant.beneath:
+        name = json.loads((variant.root / "variant.json").read_text())["variant"]
+        describe(out, name, variant.beneath)
 
 
 def _through_fiftyone(variant: Tree, out: Path, layout: str, classes: list[str]) -> None:

@@ -23,7 +23,7 @@ _cannot_reflink: set[tuple[int, int]] = set()  # file systems from and to which 
 
 def read_image(path: Path) -> np.ndarray:
     """Read an image; [H, W, 3] uint8 RGB, pixels as stored (no EXIF turn, so that boxes stay true)."""
-    with Image.open(path if path.exists() else BytesIO(shards.read(path))) as image:
+    with Image.open(BytesIO(shards.read(path))) as image:
         return np.asarray(eight_bits(image).convert("RGB"))
 
 

@@ -66,12 +66,19 @@ def encode(heatmap: np.ndarray) -> bytes:
 
 def load(path: Path) -> np.ndarray:
     """Read a stored map, or anybody's grey image as one (8 or 16 bit); [H, W] float32 in 0..1."""
-    data = np.frombuffer(read(path) if exists(path) else b"", np.uint8)
+    try:
+        stored = read(path)
+    except FileNotFoundError:
+        stored = b""
+    return decode(stored, str(path))
+
+
+def decode(stored: bytes, file: str) -> np.ndarray:
+    """As `load`; raises `BadInput`, naming `file`, where the bytes are no grey image."""
+    data = np.frombuffer(stored, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None or image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
-        raise BadInput(
-            Problem(str(path), "is not a grey image of 8 or 16 bits", "store the map as a single-channel PNG")
-        )
+        raise BadInput(Problem(file, "is not a grey image of 8 or 16 bits", "store the map as a single-channel PNG"))
     levels = 255 if image.dtype == np.uint8 else LEVELS
     grid = np.rint(image.astype(np.float64) / levels * LEVELS)
     return (grid / LEVELS).astype(np.float32)

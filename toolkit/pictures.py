@@ -13,6 +13,7 @@ import pandas as pd
 
 from toolkit import maps, voc
 from toolkit.files import read_image, replacing
+from toolkit.shards import exists
 from toolkit.voc import Tree
 
 OPACITY, COLOURS = 0.55, "inferno"
@@ -51,7 +52,7 @@ def variant_row(
     """One train image on its way: itself with its boxes, attention, saliency, and what each variant made of it."""
     image = read_image(source.image(image_id))
     human = attention / "human" / f"{image_id}.png"
-    looked = human if human.exists() else attention / "gaze" / f"{image_id}.png"
+    looked = human if exists(human) else attention / "gaze" / f"{image_id}.png"
     row = {
         "image": boxed(image, source.annotation(image_id)),
         f"attention ({looked.parent.name})": overlay(image, maps.load(looked)),

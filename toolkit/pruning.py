@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from dvc.fs import localfs
 from dvc.repo import Repo
@@ -22,6 +23,7 @@ from dvc_data.hashfile.tree import Tree
 from tqdm import tqdm
 
 from toolkit.errors import BadInput, Problem
+from toolkit.shards import INDEX
 from toolkit.store import home
 
 KEY = re.compile(r"[0-9a-f]{64}")
@@ -78,17 +80,28 @@ def prune(found: Found) -> None:
 
 
 def contents(repository: Path) -> tuple[set[str], int]:
-    """The MD5 of every file that an output of any commit holds, and how many folders' lists are not in the cache."""
+    """The MD5 of every file that an output of any commit holds, and how many folders' lists are not in the cache.
+
+    What is packed (`toolkit.shards`) is in the folder's index, which is such a list, too.
+    """
     outputs = {out["md5"] for lock in _locks(repository) for out in _outputs(lock)}
     used: set[str] = set()
+    indices: set[str] = set()
     unknown = 0
     with Repo(str(repository)) as repo:
+        cache = repo.cache.local
         for output in outputs:
             if not output.endswith(".dir"):
                 used.add(output)
-            elif repo.cache.local.exists(output):
-                listed = Tree.load(repo.cache.local, HashInfo("md5", output))
-                used |= {str(info.value) for _, _, info in listed}
+            elif cache.exists(output):
+                listed = {key: str(info.value) for key, _, info in Tree.load(cache, HashInfo("md5", output))}
+                used |= set(listed.values())
+                indices |= {content for key, content in listed.items() if key[-1] == INDEX}
+            else:
+                unknown += 1
+        for index in indices:
+            if cache.exists(index):
+                used |= set(pd.read_parquet(cache.oid_to_path(index), columns=["md5"])["md5"])
             else:
                 unknown += 1
     return used, unknown

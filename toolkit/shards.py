@@ -4,20 +4,20 @@ DVC, git and file systems suffer from hundreds of thousands of small files in a 
 WebDataset and `tar` read it; `index.parquet` beside the shards says where in them each file's bytes lie.
 """
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 SHARD = 2048  # files of a shard
-INDEX = (
-    "index.parquet"  # a row a file, sorted by `name`: which `shard` it is in, at which `offset`, its `size` in bytes
-)
+# A row a file, sorted by `name`: which `shard` it is in, at which `offset`, its `size` in bytes, its content's `md5`.
+INDEX = "index.parquet"
 
 
 class Packer:
@@ -25,45 +25,54 @@ class Packer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.waiting: list[tuple[str, bytes]] = []
-        self.rows: list[tuple[str, int, int, int]] = []
         self.shards = 0
+        self.rows: list[dict[str, object]] = []  # of the open shard
+        self.tables: list[Any] = []  # of those before it: a row is far smaller there
+        self.open = ExitStack()
 
     def add(self, name: str, data: bytes) -> None:
-        self.waiting.append((name, data))
-        if len(self.waiting) == SHARD:
-            self._pack()
+        if not self.rows:
+            self.file = self.open.enter_context(_shard(self.folder, self.shards).open("wb"))
+            tar = tarfile.TarFile(fileobj=self.file, mode="w", format=tarfile.PAX_FORMAT)
+            self.tar = self.open.enter_context(tar)
+        about = tarfile.TarInfo(name)
+        about.size = len(data)
+        self.tar.addfile(about, io.BytesIO(data))
+        blocks = -(-len(data) // tarfile.BLOCKSIZE)
+        offset = self.file.tell() - blocks * tarfile.BLOCKSIZE
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        row = {"name": name, "shard": self.shards, "offset": offset, "size": len(data), "md5": md5}
+        self.rows.append(row)
+        if len(self.rows) == SHARD:
+            self._end()
 
     def close(self) -> None:
-        """Pack what is left, and write the index."""
-        import pandas as pd  # takes half a second: only those who need it wait
+        """Write the index of all that was added."""
+        from pyarrow import concat_tables
+        from pyarrow.parquet import write_table
 
-        self._pack()
-        index = pd.DataFrame(self.rows, columns=["name", "shard", "offset", "size"])
-        index.sort_values("name", ignore_index=True).to_parquet(self.folder / INDEX)
+        self._end()
+        write_table(concat_tables(self.tables).sort_by("name"), self.folder / INDEX)
 
-    def _pack(self) -> None:
-        if not self.waiting:
-            return
-        path = _shard(self.folder, self.shards)
-        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-            for name, data in self.waiting:
-                about = tarfile.TarInfo(name)
-                about.size = len(data)
-                tar.addfile(about, io.BytesIO(data))
-        with tarfile.open(path) as tar:
-            self.rows += [(member.name, self.shards, member.offset_data, member.size) for member in tar]
-        self.shards += 1
-        self.waiting.clear()
+    def _end(self) -> None:
+        """Close the open shard, where there is one."""
+        import pyarrow as pa  # takes a while: only those who need it wait
+
+        kinds = {"name": pa.string(), "shard": pa.int64(), "offset": pa.int64(), "size": pa.int64(), "md5": pa.string()}
+        self.tables.append(pa.Table.from_pylist(self.rows, pa.schema(kinds)))
+        self.open.close()
+        self.shards += bool(self.rows)
+        self.rows = []
 
 
 @contextmanager
 def packing(folder: Path) -> Iterator[Packer]:
-    """A packer into a new folder, closed when the block ends without an error."""
-    folder.mkdir(parents=True)
+    """A packer into a new or empty folder, which has an index once the block ends without an error."""
+    folder.mkdir(parents=True, exist_ok=True)
     packer = Packer(folder)
-    yield packer
-    packer.close()
+    with packer.open:
+        yield packer
+        packer.close()
 
 
 def read(path: Path) -> bytes:
@@ -77,10 +86,8 @@ def read(path: Path) -> bytes:
         place = _find(path)
         if place is None:
             raise
-    shard, offset, size = place
-    with _shard(path.parent, shard).open("rb") as file:
-        file.seek(offset)
-        return file.read(size)
+    with (path.parent / place.shard).open("rb") as shard:
+        return place.read(shard)
 
 
 def exists(path: Path) -> bool:
@@ -93,35 +100,52 @@ def packed(folder: Path) -> bool:
     return (folder / INDEX).exists()
 
 
-class _Index(NamedTuple):
-    """An index in 40 bytes a file or so, to be searched by halving: names are sorted, and no Python objects."""
+class Place(NamedTuple):
+    """Where a packed file lies."""
 
-    names: np.ndarray  # [N] bytes
-    places: np.ndarray  # [N, 3] int64: shard, offset, size
+    shard: str  # the tar's name, in the same folder
+    offset: int  # in bytes
+    size: int
+
+    def read(self, shard: BinaryIO) -> bytes:
+        """The file's bytes, out of its opened shard."""
+        shard.seek(self.offset)
+        return shard.read(self.size)
 
 
-def _find(path: Path) -> tuple[int, int, int] | None:
-    """In which shard of its folder a file is, at which offset, and its size."""
+class Index:
+    """A folder's index, in 40 bytes a file or so: searched by halving, and without Python objects."""
+
+    def __init__(self, file: Path | BinaryIO) -> None:
+        import pyarrow as pa  # as above
+        from pyarrow.parquet import read_table
+
+        table = read_table(file, columns=["name", "shard", "offset", "size"])
+        names = table["name"].cast(pa.binary()).to_numpy()
+        self.names = names.astype(np.bytes_)  # sorted, too: text's order is that of its bytes in UTF-8
+        self.places = np.stack([table[column].to_numpy() for column in ("shard", "offset", "size")], axis=1)
+
+    def find(self, name: str) -> Place | None:
+        """Where a file lies; None where it is in no shard."""
+        wanted = name.encode()
+        row = int(np.searchsorted(self.names, wanted))
+        if row == len(self.names) or self.names[row] != wanted:
+            return None
+        shard, offset, size = self.places[row].tolist()
+        return Place(_shard(Path(), shard).name, offset, size)
+
+
+def _find(path: Path) -> Place | None:
     try:
         changed = (path.parent / INDEX).stat().st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
         return None
-    index, name = _index(path.parent.absolute(), changed), path.name.encode()
-    row = int(np.searchsorted(index.names, name))
-    if row == len(index.names) or index.names[row] != name:
-        return None
-    shard, offset, size = index.places[row].tolist()
-    return shard, offset, size
+    return _index(path.parent.absolute(), changed).find(path.name)
 
 
-@lru_cache(16)
-def _index(folder: Path, changed: int) -> _Index:
-    import pandas as pd  # as above
-
-    table = pd.read_parquet(folder / INDEX)
-    names = np.array([name.encode() for name in table["name"]], np.bytes_)
-    order = np.argsort(names, kind="stable")  # by bytes, which is not every locale's order
-    return _Index(names[order], table[["shard", "offset", "size"]].to_numpy(np.int64)[order])
+@lru_cache(64)  # folders: `browse` reads a few of each arm, image by image
+def _index(folder: Path, changed: int) -> Index:
+    return Index(folder / INDEX)
 
 
 def _shard(folder: Path, number: int) -> Path:

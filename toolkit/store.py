@@ -14,6 +14,7 @@ from toolkit.shards import packing
 MAPPED = ("training", "gaze")  # kinds whose files are mapped into memory, or written to: they lie on this machine
 FILES = 20_000  # of a folder, at most: DVC looks at each of them by itself
 Files = Mapping[str, bytes]  # one piece of work, by suffix; the last one written says that it is whole
+Put = Callable[[str, Path | bytes], None]  # of a file's name, and of a stored file or bytes
 
 
 def home() -> Path:
@@ -86,8 +87,8 @@ def make_missing(
 
 
 @contextmanager
-def filling(folder: Path, images: int) -> Iterator[Callable[[str, Path | bytes], None]]:
-    """A new folder of a stage's output, to be filled with a file an image: `put(name, stored file or bytes)`.
+def filling(folder: Path, images: int) -> Iterator[Put]:
+    """A new folder of a stage's output, to be filled with a file an image.
 
     Files are linked and lie one by one; where there may be more than `FILES`, for so many `images`, they are packed
     into shards. `shards.read` reads both.

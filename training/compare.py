@@ -76,7 +76,7 @@ def sheet(one: Side, two: Side, path: Path) -> None:
                 row = {"image": pictures.boxed(image, folder / source.annotation(image_id).name)}
                 for side in (one, two):
                     seed = side.experiment.params.train_of(side.arm).seeds[0]
-                    heatmap = side.experiment.heatmap(side.arm, seed, image_id, folder)
+                    heatmap = side.experiment.heatmap(side.arm, seed, image_id)
                     boxes = _shown(found[side.name], image_id, seed)
                     row[side.name] = pictures.framed(pictures.overlay(image, heatmap), boxes)
                 rows.append(row)

@@ -18,8 +18,8 @@ from pydantic import ValidationError
 
 from toolkit import maps, places
 from toolkit.errors import BadInput, Problem
-from toolkit.files import write
 from toolkit.params import Params
+from toolkit.shards import INDEX, Index
 from toolkit.voc import Tree
 from training.comparison import Score
 from training.tables import first_seed, stored_scores
@@ -69,14 +69,26 @@ class Experiment:
     def read(self, path: Path) -> bytes:
         """A file's bytes; raises `BadInput` where neither git nor DVC's cache has it."""
         try:
-            with self._files.open(str(path), "rb") as file:
-                content: bytes = file.read()
-                return content
+            return self._content(path)
         except ABSENT:
             if self.name == WORKSPACE:
                 raise BadInput(Problem(str(path), "does not exist", "`dvc repro` makes it, or `dvc pull`")) from None
             mend = f"`dvc pull` fetches what was pushed; `dvc exp apply {self.name}` and `dvc repro` make it anew"
             raise BadInput(Problem(f"{path} of {self.name}", "is not in DVC's cache", mend)) from None
+
+    def _content(self, path: Path) -> bytes:
+        """As `toolkit.shards.read`; raises one of `ABSENT`."""
+        try:
+            with self._files.open(str(path), "rb") as file:
+                content: bytes = file.read()
+                return content
+        except ABSENT:
+            with self._files.open(str(path.parent / INDEX), "rb") as file:
+                place = Index(file).find(path.name)
+            if place is None:
+                raise
+        with self._files.open(str(path.parent / place.shard), "rb") as shard:
+            return place.read(shard)
 
     def results(self, arm: str) -> Results:
         """What `training.score` wrote of an arm."""
@@ -105,11 +117,10 @@ class Experiment:
             noted = None
         return noted or hashlib.md5(self.read(path), usedforsecurity=False).hexdigest()
 
-    def heatmap(self, arm: str, seed: int, image_id: str, folder: Path) -> np.ndarray:
-        """An arm's map of a test image [h, w]; `folder` is one to put it into on the way."""
-        path = folder / f"{image_id}.png"
-        write(path, self.read(places.HEATMAPS / arm / f"seed-{seed}" / f"{image_id}.png"))
-        return maps.load(path)
+    def heatmap(self, arm: str, seed: int, image_id: str) -> np.ndarray:
+        """An arm's map of a test image [h, w]."""
+        path = places.HEATMAPS / arm / f"seed-{seed}" / f"{image_id}.png"
+        return maps.decode(self.read(path), f"{path} of {self.name}")
 
     def detections(self, arm: str) -> pd.DataFrame:
         """The table that `training.predict` wrote of an arm."""

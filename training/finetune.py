@@ -89,6 +89,6 @@ if __name__ == "__main__":  # as torchrun starts it; the store knows the module 
         params = load(places.PARAMS).with_weights(places.BASE_WEIGHTS)
         require_known("command line", "arm", arm, params.arms)
         places.needs(places.VARIANTS / arm, places.BASE_WEIGHTS)
-        finetune.trained(arm, Tree(places.VARIANTS / arm), params)
+        finetune.trained(arm, Tree(places.VARIANTS / arm, beneath=Tree(places.SOURCE)), params)
 
     processes.run(lambda: train(" ".join(sys.argv[1:])))

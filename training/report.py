@@ -261,7 +261,7 @@ def by_seed(curves: Path) -> dict[str, pd.Series]:
 def overlays(root: Path, selection: pd.DataFrame, arms: Sequence[str], shelf: Path) -> None:
     """Contact sheets of train images: those that agree least, and those that agree best, by the first arm's truth."""
     source, attention, saliency = (root / place for place in (places.SOURCE, places.ATTENTION, places.SALIENCY))
-    trees = {arm: Tree(root / places.VARIANTS / arm) for arm in arms}
+    trees = {arm: Tree(root / places.VARIANTS / arm, beneath=Tree(source)) for arm in arms}
     first = selection[selection["arm"] == selection["arm"].iloc[0]]
     ranked = first.dropna(subset="iou").sort_values(["iou", "id"])
     for name, chosen in {"least": ranked.head(SHOWN), "most": ranked.tail(SHOWN)}.items():

@@ -39,7 +39,7 @@ def test_an_export_holds_every_split_and_nothing_of_one_that_was_killed(
 ) -> None:
     for left in ("images/train/killed.jpg", "train/data/killed.jpg", "JPEGImages/killed.jpg", "dataset.yaml"):
         write(tmp_path / ".out.partial" / left, "names: {0: killed}")
-    export(variant.root, tmp_path / "out", layout, VOC_CLASSES)
+    export(variant, tmp_path / "out", layout, VOC_CLASSES)
     assert {path.name for path in (tmp_path / "out").rglob("*.jpg")} == {f"{image_id}.jpg" for image_id in IDS}
     for split, ids in SPLITS.items():
         images = (tmp_path / "out" / IMAGES[layout].format(split)).iterdir()
@@ -50,7 +50,7 @@ def test_an_export_holds_every_split_and_nothing_of_one_that_was_killed(
 
 def test_a_yolo_export_may_be_moved(variant: Tree, tmp_path: Path) -> None:
     """Its file named the temporary folder that it was made in."""
-    export(variant.root, tmp_path / "out", "yolo", VOC_CLASSES)
+    export(variant, tmp_path / "out", "yolo", VOC_CLASSES)
     moved = (tmp_path / "out").rename(tmp_path / "elsewhere")
     about = yaml.safe_load((moved / "dataset.yaml").read_text())
     assert about["names"] == dict(enumerate(VOC_CLASSES))
@@ -60,7 +60,7 @@ def test_a_yolo_export_may_be_moved(variant: Tree, tmp_path: Path) -> None:
 
 def test_a_yolo_export_validates_on_the_test_split(variant: Tree, tmp_path: Path) -> None:
     """YOLO trains with nothing that names no `val`."""
-    export(variant.root, tmp_path / "out", "yolo", VOC_CLASSES)
+    export(variant, tmp_path / "out", "yolo", VOC_CLASSES)
     config = yaml.safe_load((tmp_path / "out" / "dataset.yaml").read_text())
     assert config["val"] == config["test"]
     assert (tmp_path / "out" / config["val"]).is_dir()
@@ -68,7 +68,7 @@ def test_a_yolo_export_validates_on_the_test_split(variant: Tree, tmp_path: Path
 
 def test_a_coco_export_has_every_box(variant: Tree, tmp_path: Path) -> None:
     """COCO's box is x, y, width and height in pixels."""
-    export(variant.root, tmp_path / "out", "coco", VOC_CLASSES)
+    export(variant, tmp_path / "out", "coco", VOC_CLASSES)
     labels = json.loads((tmp_path / "out" / "test" / "labels.json").read_text())
     names = {category["id"]: category["name"] for category in labels["categories"]}
     images = {image["id"]: Path(image["file_name"]).stem for image in labels["images"]}
@@ -86,7 +86,7 @@ def test_a_coco_export_is_read_back_as_the_same_images_and_boxes(
     variant: Tree, tmp_path: Path, settings: Params
 ) -> None:
     """By `data.source: coco`; FiftyOne stores boxes as shares of the image, so that their last digits change."""
-    export(variant.root, tmp_path / "coco", "coco", VOC_CLASSES)
+    export(variant, tmp_path / "coco", "coco", VOC_CLASSES)
     (tmp_path / "out").mkdir()
     data = settings.data.model_copy(update={"source": "coco", "path": str(tmp_path / "coco")})
     sources.build(settings.model_copy(update={"data": data}), tmp_path / "out")

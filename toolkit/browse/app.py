@@ -1,6 +1,7 @@
 """FiftyOne's server with salvoc's panel, and with two routes before its own.
 
-`/` leads to the dataset, where FiftyOne shows an empty page; `/media` draws the panel's masks, which are no files.
+`/` leads to the dataset, where FiftyOne shows an empty page; `/media` has the panel's masks and what lies in shards,
+which are no files.
 `python -m toolkit.browse.app ADDRESS PORT FOLDER` serves on 127.0.0.1 and never returns; FOLDER is the run's, whose
 params and maps the panel reads. `browse.open_app` runs it.
 """
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from toolkit.browse import preview
 from toolkit.files import new_folder
+from toolkit.shards import exists, read
 
 PLUGINS = Path(".salvoc") / "plugins"
 
@@ -31,8 +33,8 @@ def serve(address: str, port: int) -> None:
     class Drawn(Media):
         async def get(self, request: Request) -> Response:
             asked = Path(request.query_params.get("filepath", ""))
-            if (mask := await run_in_threadpool(preview.drawn, asked)) is not None:
-                return Response(mask, media_type="image/png")
+            if (image := await run_in_threadpool(no_file, asked)) is not None:
+                return Response(image, media_type="image/png")
             return await super().get(request)
 
     def home(_: Request) -> Response:
@@ -41,6 +43,13 @@ def serve(address: str, port: int) -> None:
     fiftyone.config.plugins_dir = str(plugins(Path(fiftyone.config.plugins_dir)))
     app.router.routes[:0] = [Route("/", home), Route("/media", Drawn)]
     start_server(port, "127.0.0.1")
+
+
+def no_file(path: Path) -> bytes | None:
+    """The PNG that is asked for by this path where it is drawn (`preview`) or packed; None where it may be a file."""
+    if (mask := preview.drawn(path)) is not None:
+        return mask
+    return read(path) if not path.exists() and exists(path) else None
 
 
 def plugins(own: Path) -> Path:

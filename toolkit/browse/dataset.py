@@ -5,9 +5,9 @@ opens the dataset wherever it lies. A field's maps lie in `fields/FIELD/`, becau
 mend their paths as well as the images'.
 """
 
-import filecmp
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from toolkit.browse.samples import Fields, made_id, predicted, voc_sample
 from toolkit.browse.settled import settle
 from toolkit.browse.views import save_views
 from toolkit.metrics import METRICS
+from toolkit.shards import read
+from toolkit.store import Put, filling
 from toolkit.workers import mapped
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 OF_ARMS = ("mae", "iou", "cc")  # the metrics that each arm has a field of; the base detector has all
 DECISION = ("selected", "reason")
+FIELDS = "fields"  # the export's folder of maps and masks
+Made = tuple[list["fiftyone.Sample"], Fields]  # of a group: its samples, and the files that they need
 
 
 def build(run: Run, out: Path, *, place: Path | None = None, root: Path = Path()) -> None:
@@ -45,9 +49,11 @@ def build(run: Run, out: Path, *, place: Path | None = None, root: Path = Path()
     dataset = fo.Dataset()
     try:
         dataset.add_group_field("group", default=SOURCE)
-        made = mapped(_maker(run, Fields(out, (place or out).absolute())), groups)
+        made = mapped(_maker(run, (place or out).absolute() / FIELDS), groups)
         shown = tqdm(made, desc="browse", total=len(groups), unit="image", mininterval=1)
-        dataset.add_samples(chain.from_iterable(shown), dynamic=True, progress=False)
+        with ExitStack() as filled:
+            put = cache(lambda folder: filled.enter_context(filling(out / FIELDS / folder, len(run.agreement))))
+            dataset.add_samples(_kept(shown, put), dynamic=True, progress=False)
         for arm in run.arms:
             evaluate(dataset, arm)
         arrange(dataset, list(run.arms))
@@ -59,8 +65,17 @@ def build(run: Run, out: Path, *, place: Path | None = None, root: Path = Path()
     settle(out)
 
 
-def _maker(run: Run, written: Fields) -> Callable[[], Callable[[dict[str, str]], list["fiftyone.Sample"]]]:
-    """What `mapped` wants: the function from a group's ids by slice to its samples."""
+def _kept(made: Iterable[Made], put: Callable[[str], Put]) -> Iterator["fiftyone.Sample"]:
+    """The samples, as soon as their maps and masks are written: by `put(folder)(name, file)`."""
+    for samples, written in made:
+        for path, file in written.files.items():
+            folder, _, name = path.rpartition("/")
+            put(folder)(name, file)
+        yield from samples
+
+
+def _maker(run: Run, place: Path) -> Callable[[], Callable[[dict[str, str]], Made]]:
+    """What `mapped` wants: the function from a group's ids by slice to its samples, with fields in `place`."""
     fo = connect()
     cued = len(set(CONDITIONS) & set(run.agreement["split"])) > 1
     about = {row["id"]: _about(row, cued) for row in _rows(run.agreement)}
@@ -74,7 +89,7 @@ def _maker(run: Run, written: Fields) -> Callable[[], Callable[[dict[str, str]],
     found = {arm: own.detections[own.detections["score"] >= SHOWN] for arm, own in run.arms.items()}
     boxes = {arm: rows.groupby("id").indices for arm, rows in found.items()}
 
-    def source(image_id: str) -> "fiftyone.Sample":
+    def source(image_id: str, written: Fields) -> "fiftyone.Sample":
         sample = voc_sample(fo, run.source, image_id)
         size = sample.metadata.width, sample.metadata.height
         values: dict[str, Any] = {"variant": SOURCE, **about[image_id]}
@@ -91,7 +106,7 @@ def _maker(run: Run, written: Fields) -> Callable[[], Callable[[dict[str, str]],
                 values[field] = predicted(fo, field, sample, found[arm].iloc[boxes[arm].get(image_id, [])])
         return _filled(sample, values)
 
-    def variant(arm: str, image_id: str) -> "fiftyone.Sample | None":
+    def variant(arm: str, image_id: str, written: Fields) -> "fiftyone.Sample | None":
         tree = run.arms[arm].variant
         if not _differs(tree.image(image_id), run.source.image(image_id)):
             return None
@@ -103,16 +118,16 @@ def _maker(run: Run, written: Fields) -> Callable[[], Callable[[dict[str, str]],
         }
         return _filled(voc_sample(fo, tree, image_id), values)
 
-    def make(slices: dict[str, str]) -> list["fiftyone.Sample"]:
-        image_id = slices[SOURCE]
-        samples = {name: source(own) for name, own in slices.items()}
+    def make(slices: dict[str, str]) -> Made:
+        image_id, written = slices[SOURCE], Fields(place)
+        samples = {name: source(own, written) for name, own in slices.items()}
         if about[image_id]["split"] == "train":
-            samples |= {arm: sample for arm in run.arms if (sample := variant(arm, image_id)) is not None}
+            samples |= {arm: sample for arm in run.arms if (sample := variant(arm, image_id, written)) is not None}
         group = fo.Group(id=made_id("group", image_id))
         for name, sample in samples.items():
             sample["group"] = group.element(name)
             sample["image"] = image_id
-        return list(samples.values())
+        return list(samples.values()), written
 
     return lambda: make
 
@@ -156,4 +171,4 @@ def _filled(sample: "fiftyone.Sample", values: dict[str, Any]) -> "fiftyone.Samp
 
 def _differs(variant: Path, source: Path) -> bool:
     """Whether a variant has its own version of an image; most are links to the source's, which need no reading."""
-    return variant.exists() and not variant.samefile(source) and not filecmp.cmp(variant, source, shallow=False)
+    return not (variant.exists() and variant.samefile(source)) and read(variant) != read(source)

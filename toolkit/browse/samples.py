@@ -4,7 +4,8 @@ A label's id is made of what it is a label of, so that it is the same whenever i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ import pandas as pd
 from PIL import Image
 
 from toolkit import maps, voc
-from toolkit.files import digest, link, png, read_image, write
+from toolkit.files import digest, png, read_image
+from toolkit.shards import exists, read
 from toolkit.voc import Tree
 
 if TYPE_CHECKING:
@@ -26,22 +28,22 @@ WHOLE = 0.5  # a change of more of the image's pixels has no mask: geometry move
 
 @dataclass(frozen=True)
 class Fields:
-    """Where maps and masks are written (`out`), and where that will lie in the end (`place`), absolute."""
+    """Maps and masks of a few samples: the folder that they will lie in, absolute, and what is to be kept there."""
 
-    out: Path
-    place: Path
+    folder: Path
+    files: dict[str, bytes | Path] = field(default_factory=dict)  # by the path below the folder: `FIELD/.../ID.png`
 
     def heatmap(self, fo: ModuleType, field: str, stored: Path, size: tuple[int, int]) -> "fiftyone.Heatmap | None":
         """The stored map in 8 bits, which is what the App draws, and in the proportions of an image of `size` (w, h).
 
         Its range is fixed: the App would stretch a map's own. None where there is no map.
         """
-        if not stored.exists():
+        if not exists(stored):
             return None
         scale = min(1, SIDE / max(size))
         width, height = (max(round(side * scale), 1) for side in size)
         values = np.rint(255 * maps.scale(maps.load(stored), height, width)).astype(np.uint8)
-        path = self._written(field, stored.name, png(values))
+        path = self._kept(f"{field}/{stored.name}", png(values))
         return fo.Heatmap(id=made_id(field, stored.name), map_path=path, range=[0, 255])
 
     def parts(self, fo: ModuleType, field: str, source: Tree, image_id: str) -> "fiftyone.Segmentation | None":
@@ -49,8 +51,7 @@ class Fields:
         mask = source.mask(image_id)
         if not mask.exists():
             return None
-        link(mask, self.out / "fields" / field / mask.name)
-        return fo.Segmentation(id=made_id(field, image_id), mask_path=str(self.place / "fields" / field / mask.name))
+        return fo.Segmentation(id=made_id(field, image_id), mask_path=self._kept(f"{field}/{mask.name}", mask))
 
     def changed(self, fo: ModuleType, field: str, variant: Path, source: Path) -> "fiftyone.Segmentation | None":
         """The pixels that a variant changed; None where it changed the whole image."""
@@ -61,11 +62,11 @@ class Fields:
         if mask.mean() > WHOLE:
             return None
         name = f"{variant.parents[1].name}/{variant.stem}.png"
-        return fo.Segmentation(id=made_id(field, name), mask_path=self._written(field, name, png(mask)))
+        return fo.Segmentation(id=made_id(field, name), mask_path=self._kept(f"{field}/{name}", png(mask)))
 
-    def _written(self, field: str, name: str, data: bytes) -> str:
-        write(self.out / "fields" / field / name, data)
-        return str(self.place / "fields" / field / name)
+    def _kept(self, path: str, file: bytes | Path) -> str:
+        self.files[path] = file
+        return str(self.folder / path)
 
 
 def made_id(*parts: object) -> str:
@@ -76,10 +77,10 @@ def made_id(*parts: object) -> str:
 def voc_sample(fo: ModuleType, tree: Tree, image_id: str) -> "fiftyone.Sample":
     """An image of a VOC tree and its objects."""
     path = tree.image(image_id)
-    with Image.open(path) as image:
+    stored = read(path)
+    with Image.open(BytesIO(stored)) as image:
         width, height = image.size
         bands = len(image.getbands())
-    size = path.stat().st_size
     objects = [
         fo.Detection(
             id=made_id(tree.root.name, image_id, number), label=o.name, difficult=o.difficult, truncated=o.truncated,
@@ -90,7 +91,7 @@ def voc_sample(fo: ModuleType, tree: Tree, image_id: str) -> "fiftyone.Sample":
     return fo.Sample(
         filepath=str(path.absolute()),
         metadata=fo.ImageMetadata(
-            size_bytes=size, mime_type="image/jpeg", width=width, height=height, num_channels=bands
+            size_bytes=len(stored), mime_type="image/jpeg", width=width, height=height, num_channels=bands
         ),
         ground_truth=fo.Detections(detections=objects),
     )

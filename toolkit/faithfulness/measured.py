@@ -12,6 +12,7 @@ from toolkit.faithfulness.trials import Measure, Trial, costed, explained, probe
 from toolkit.files import sha256
 from toolkit.metrics import cc
 from toolkit.params import Detector, Faithfulness, Saliency
+from toolkit.shards import exists
 from toolkit.voc import Tree
 
 TRUTHS = {"human": "people", "gaze": "gaze predictor"}  # the first that is known of an image is an order too
@@ -70,4 +71,4 @@ def _measured(
 def _truth(attention: Path, image_id: str) -> tuple[str, Path | None]:
     """Where people look, by what is known of it: its name, and the map's file."""
     paths = {name: attention / folder / f"{image_id}.png" for folder, name in TRUTHS.items()}
-    return next(((name, path) for name, path in paths.items() if path.exists()), ("", None))
+    return next(((name, path) for name, path in paths.items() if exists(path)), ("", None))

@@ -63,7 +63,7 @@ def build(
     shutil.copytree(source.root / "ImageSets", out / "ImageSets")
     about = {"variant": name, "rule": rule, "source": _said(source)["hash"], "parameters": settings, **made.told()}
     write(out / "variant.json", json.dumps(about, indent=2) + "\n")
-    write(out / "croissant.json", json.dumps(describe(name, source), indent=2) + "\n")
+    describe(out, name, source)
     return about
 
 

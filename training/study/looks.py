@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from toolkit import agreement, detectors, maps, saliency, voc
-from toolkit.files import link, write
+from toolkit.files import write
 from toolkit.params import Detector, Saliency
+from toolkit.store import filling
 from toolkit.voc import Annotation, Tree
 from training.detections import listed
 from training.predict import predicted, unpacked
@@ -40,8 +41,10 @@ def build(
         paths = dict(predicted(detector, source, ids, method, classes, f"{name}, {method.method}"))
         found = {image_id: unpacked(path)[0] for image_id, path in paths.items()}
         near = watched_maps(source, attention, known, found, detector, method, classes, f"{name}, boxes")
+        with filling(out / "heatmaps" / method.method, len(paths)) as put:
+            for image_id, path in paths.items():
+                put(f"{image_id}.png", path.with_suffix(".png"))
         for image_id, path in paths.items():
-            link(path.with_suffix(".png"), out / "heatmaps" / method.method / f"{image_id}.png")
             heatmap = maps.load(path.with_suffix(".png"))
             row = agreement.against(heatmap, attention, image_id, fixations)
             row |= {"on_objects": on_objects(heatmap, known[image_id]), "empty": not heatmap.any()}

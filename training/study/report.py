@@ -11,6 +11,7 @@ from toolkit.attention import PREDICTORS
 from toolkit.files import read_image, write
 from toolkit.metrics import PEOPLE
 from toolkit.params import Params
+from toolkit.shards import exists
 from toolkit.voc import Tree
 from training import gallery
 from training.pages import Block, Figure, Section, html, markdown
@@ -113,7 +114,7 @@ def _pictures(
         row = {"image": pictures.boxed(image, source.annotation(image_id))}
         for truth, title in TRUTHS.items():
             path = folder / "attention" / truth / f"{image_id}.png"
-            if path.exists():
+            if exists(path):
                 row[title] = pictures.overlay(image, maps.load(path))
         for look in looks:
             heatmap = folder / "looks" / look.name / "heatmaps" / method / f"{image_id}.png"

@@ -69,13 +69,14 @@ def run(root: Path) -> browse.Run:
         scores = {"id": tested, "human_iou": [iou, iou / 2, np.nan, np.nan], "pointed": [False, True, None, None]}
         return pd.DataFrame(scores | {"cue_looked_at": [np.nan, np.nan, 0.25, 0.75]})
 
+    source = Tree(datasets / "source")
     arms = {
-        "none": browse.Arm(Tree(datasets / "variants/none"), datasets / "heatmaps/none", found, images(0.4)),
-        "erasing": browse.Arm(Tree(datasets / "variants/erasing"), datasets / "heatmaps/erasing", found, images(0.5)),
+        name: browse.Arm(
+            Tree(datasets / "variants" / name, beneath=source), datasets / "heatmaps" / name, found, images(iou)
+        )
+        for name, iou in {"none": 0.4, "erasing": 0.5}.items()
     }
-    return browse.Run(
-        Tree(datasets / "source"), datasets / "attention", datasets / "saliency", agreement, selection, arms
-    )
+    return browse.Run(source, datasets / "attention", datasets / "saliency", agreement, selection, arms)
 
 
 def export(root: Path) -> Path:

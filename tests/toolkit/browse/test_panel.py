@@ -18,10 +18,12 @@ from tests.conftest import ROOT
 from tests.toolkit.browse.test_app import until
 from toolkit import browse, maps, params, places, variants
 from toolkit.browse import preview
+from toolkit.browse.app import no_file
 from toolkit.browse.preview import Knobs
 from toolkit.files import copy, read_image, write
 from toolkit.params import Params
 from toolkit.selection import select
+from toolkit.shards import packing
 from toolkit.variants.regions import erase
 from toolkit.voc import Tree
 
@@ -211,3 +213,12 @@ def test_moving_the_sliders_changes_number_grid_masks_and_the_line_that_is_copie
         page.locator("[title=Close]").last.click()
         until(lambda: looker.count() == 20, 60)
         assert page.locator("[data-cy=sidebar-field-preview]").count() == 0
+
+
+def test_what_is_packed_is_shown_and_what_is_a_file_is_left_to_fiftyone(tmp_path: Path) -> None:
+    write(tmp_path / "single" / "a.png", b"a file")
+    with packing(tmp_path / "shards") as packer:
+        packer.add("a.png", b"pixels")
+    assert no_file(tmp_path / "shards" / "a.png") == b"pixels"
+    assert no_file(tmp_path / "single" / "a.png") is None
+    assert no_file(tmp_path / "shards" / "b.png") is None

@@ -4,8 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import mlcroissant
@@ -17,7 +19,7 @@ from torchvision.datasets import VOCDetection
 
 from tests.conftest import ROOT, part_of
 from tests.toolkit.variants.conftest import Make
-from toolkit import variants, voc
+from toolkit import store, variants, voc
 from toolkit.errors import BadInput
 from toolkit.files import copy, read_image, sha256
 from toolkit.params import Aug, Params
@@ -240,6 +242,22 @@ def test_its_croissant_file_is_valid_and_finds_its_files(make: Make, sample: Tre
     assert {files["@id"]: files["encodingFormat"] for files in about["distribution"]} == {
         "images": "image/jpeg", "annotations": "application/xml", "splits": "text/plain",
     }  # fmt: skip
+
+
+def test_the_croissant_file_of_a_packed_variant_is_valid_and_finds_its_shards(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "FILES", 3)
+    root = make("erasing").root
+    mlcroissant.Dataset(jsonld=str(root / "croissant.json"))
+    about = json.loads((root / "croissant.json").read_text())
+    sets = {files["@id"]: files for files in about["distribution"]}
+    (shard,) = root.glob(sets["images-shards"]["includes"])
+    assert sets["images"]["containedIn"] == {"@id": "images-shards"}
+    with tarfile.open(shard) as tar:
+        names = tar.getnames()
+    assert names == [f"{i}.jpg" for i in json.loads((root / "variant.json").read_text())["changed_ids"]]
+    assert all(fnmatch(name, sets["images"]["includes"]) for name in names)
 
 
 @pytest.mark.parametrize("name", ["erasing", "nontrivial"])
