@@ -3,18 +3,15 @@
 import getpass
 import os
 import shutil
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.pipeline.conftest import SHRUNK, Repository, new_repository
+from tests.servers import bucket, free_port, serving
 from tests.toolkit.serving import content
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -51,31 +48,6 @@ class Remote:
             repository.run(f"dvc remote modify --local storage {key} {value}")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
-@contextmanager
-def serving(command: Sequence[str | Path], port: int) -> Iterator[None]:
-    """A server, from when it answers until it is no longer needed."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as server:
-        try:
-            deadline = time.monotonic() + 20
-            while not answers(port):
-                assert server.poll() is None, f"{command[0]} ended"
-                assert time.monotonic() < deadline, f"{command[0]} does not answer"
-                time.sleep(0.02)
-            yield
-        finally:
-            server.terminate()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture
 def ssh(tmp_path: Path) -> Iterator[Remote]:
     """OpenSSH's server, run as whoever runs the tests; it lets the key `colleague` in, and no `stranger`."""
@@ -97,16 +69,9 @@ def ssh(tmp_path: Path) -> Iterator[Remote]:
 
 @pytest.fixture
 def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
-    """rclone's S3 server of a folder, in which a bucket is a folder; it verifies every request's signature."""
     pytest.importorskip("dvc_s3")
-    folder, port = tmp_path / "s3", free_port()
-    (folder / "bucket").mkdir(parents=True)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "colleague")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    rclone = [Path(sys.executable).with_name("rclone"), "serve", "s3", "--auth-key", "colleague,secret"]
-    with serving([*rclone, "--addr", f"127.0.0.1:{port}", folder], port):
-        shared = {"endpointurl": f"http://127.0.0.1:{port}"}
-        yield Remote("s3://bucket/files", folder / "bucket" / "files", shared, own={})
+    with bucket(tmp_path / "s3", monkeypatch) as address:
+        yield Remote("s3://bucket/files", tmp_path / "s3/bucket/files", {"endpointurl": address}, own={})
 
 
 @pytest.fixture(params=["ssh", "s3"])

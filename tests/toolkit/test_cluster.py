@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT
-from tests.toolkit import bucket
+from tests.servers import bucket
 from tests.toolkit.serving import content
 from toolkit import agreement, attention, cluster, saliency, spread, variants
 from toolkit.errors import BadInput, Problem
@@ -58,8 +58,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Iterator[str]:
-    with bucket.serving(tmp_path_factory.mktemp("s3"), patch) as url:
-        yield url
+    with bucket(tmp_path_factory.mktemp("s3"), patch) as address:
+        patch.setenv("AWS_ENDPOINT_URL", address)
+        yield "s3://bucket/store"
 
 
 @pytest.fixture(scope="module")

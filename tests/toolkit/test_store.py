@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toolkit import bucket
+from tests.servers import bucket
 from toolkit import provenance, pruning, store
 from toolkit.errors import BadInput
 from toolkit.files import sha256, write
@@ -213,8 +213,9 @@ def test_a_folder_for_too_many_images_is_packed_and_read_alike(
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store in an S3 bucket."""
     pytest.importorskip("s3fs")
-    with bucket.serving(tmp_path / "s3", monkeypatch) as url:
-        monkeypatch.setenv("SALVOC_STORE", url)
+    with bucket(tmp_path / "s3", monkeypatch) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        monkeypatch.setenv("SALVOC_STORE", "s3://bucket/store")
         yield Store("dip", MAKER)
 
 
