@@ -4,6 +4,7 @@ All images have the same pixels, and each a comment of its own: no two have the 
 of one is found to have been made of another.
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import yaml
 
 from toolkit import maps, places
 from toolkit.agreement import TRUTHS
+from toolkit.browse.samples import made_id
 from toolkit.files import write
 from toolkit.voc import VOC_CLASSES, Annotation, Object, Tree, render, write_ids
 
@@ -83,6 +85,22 @@ def enlarged(small: Path, root: Path, images: int) -> None:
             table = pd.read_parquet(small / places.SCORES / arm / name)
             copies = [_renamed(table, number) for number in range(times)]
             pd.concat(copies, ignore_index=True).to_parquet(root / places.SCORES / arm / name)
+
+
+def exported(small: Path, root: Path, images: int) -> None:
+    """The small project's export for FiftyOne, its samples again and again under other ids, for so many images."""
+    samples = json.loads((small / places.FIFTYONE / "samples.json").read_text())["samples"]
+    shutil.copytree(small / places.FIFTYONE, root / places.FIFTYONE, ignore=shutil.ignore_patterns("fields"))
+    times = images // len({sample["image"] for sample in samples})
+    with (root / places.FIFTYONE / "samples.json").open("w") as file:
+        file.write('{"samples": [')
+        for number in range(times):
+            for place, sample in enumerate(samples):
+                told = json.dumps(sample).replace("JPEGImages/", f"JPEGImages/{number}-")
+                for own in (sample["_id"]["$oid"], sample["group"]["_id"]["$oid"]):
+                    told = told.replace(own, made_id(number, own))
+                file.write(f"{', ' if number or place else ''}{told}")
+        file.write("]}")
 
 
 def _renamed(table: pd.DataFrame, number: int) -> pd.DataFrame:
