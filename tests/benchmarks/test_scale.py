@@ -1,13 +1,19 @@
-"""How measurements are carried on to more images: by laws of growth that are known."""
+"""How measurements are carried on to more images, by laws of growth that are known; and the images that they are of."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.scale import project
 from benchmarks.scale.__main__ import shown
 from benchmarks.scale.growth import carried, exponent, slope
+from toolkit import params
+from toolkit.files import sha256
+from toolkit.sources import folder
+from toolkit.voc import Tree
 
 SIZES = (1_000, 10_000, 100_000)
 START = st.floats(0, 100)
@@ -44,3 +50,13 @@ def test_what_was_measured_is_never_told_as_extrapolated_nor_the_other_way() -> 
     assert row["100,000"] == "100" and row["100,000, extrapolated"] == ""
     assert row["1,000,000"] == "" and row["1,000,000, extrapolated"] == "1000"
     assert row["an image"] == "1 ms" and row["exponent"] == "1.00"
+
+
+def test_a_projects_images_are_good_and_no_two_are_the_same_file(tmp_path: Path) -> None:
+    project.make(tmp_path, 40)
+    data = params.load(tmp_path / "params.yaml").data
+    own = Tree(tmp_path / data.path)
+    ids, problems = folder.check(own, {"train": data.train_split, "test": data.test_split}, data.classes)
+    assert not problems
+    assert (len(ids["train"]), len(ids["test"])) == (36, 4)
+    assert len({sha256(own.image(image_id)) for image_id in own.all_ids()}) == 40
