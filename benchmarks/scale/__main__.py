@@ -48,7 +48,7 @@ def main(
         int, typer.Option(help="Ten to this power are the images; tables have ten times as many.", min=4)
     ] = 5,
 ) -> None:
-    """Three sizes, each ten times the one before, up to 100,000 images: 40 minutes of two cores, as reckoned from smaller ones.
+    """Three sizes, each ten times the one before, up to 100,000 images: 40 minutes of two cores, as smaller ones tell.
 
     Example: `python -m benchmarks.scale --power 4` (ten minutes)
     """
