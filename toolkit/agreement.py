@@ -5,7 +5,7 @@ on the same grid. The table has no information gain, for a CAM is no probability
 and whatever makes a density of it would be judged as much as the CAM.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -145,31 +145,32 @@ def fixations_of(source: Tree, attention: Path) -> Fixations:
 
     Two more columns may say whose each is (`observer`, a number) and how many pixels are a `degree`.
     """
-    sizes, tables, problems = {}, {}, []
+    sizes, shares, observers, degrees, problems = {}, {}, {}, {}, []
     for image_id in source.all_ids():
         path = attention / "fixations" / f"{image_id}.csv"
         if exists(path):
             with Image.open(source.image(image_id)) as image:
                 width, height = image.size
             try:
-                sizes[image_id], tables[image_id] = (height, width), _table(path, width, height)
+                table = _table(path, width, height)
             except ValueError as error:
                 mend = f"write `x,y`, then a fixation a line, inside the image's {width} x {height} pixels"
                 problems.append(Problem(str(path), str(error), mend))
+                continue
+            sizes[image_id], shares[image_id] = (
+                (height, width),
+                table[["x", "y"]].to_numpy(np.float64) / (width, height),
+            )
+            if "observer" in table and len(table):
+                observers[image_id] = table["observer"].to_numpy(copy=True)  # the table itself weighs kilobytes
+                degrees[image_id] = float(table["degree"].iloc[0])
     if problems:
         raise BadInput(problems)
-    shares = {i: table[["x", "y"]].to_numpy(np.float64) / sizes[i][::-1] for i, table in tables.items()}
-    known = {i: table for i, table in tables.items() if "observer" in table and len(table)}
     pool = np.concatenate([np.zeros((0, 2)), *shares.values()])
     owners = np.repeat(np.array(list(shares), object), [len(points) for points in shares.values()])
     random = np.random.default_rng(seed_of("shuffled AUC"))
     drawn = random.choice(len(pool), min(len(pool), NEGATIVES), replace=False)
-    return Fixations(
-        sizes, shares,
-        observers={i: table["observer"].to_numpy() for i, table in known.items()},
-        degrees={i: float(table["degree"].iloc[0]) for i, table in known.items()},
-        pool=pool[drawn], owners=owners[drawn],
-    )  # fmt: skip
+    return Fixations(sizes, shares, observers, degrees, pool[drawn], owners[drawn])
 
 
 def _table(path: Path, width: int, height: int) -> pd.DataFrame:
@@ -194,12 +195,17 @@ def build(source: Tree, saliency: Path, attention: Path, spread: Spread = here) 
     split_of = {image_id: split for split, ids in source.splits().items() for image_id in ids}
     fixations = fixations_of(source, attention)
     rows = spread(lambda: _comparing(saliency, attention, fixations), source.all_ids(), "agreement")
-    parts = []
-    while chunk := list(islice(rows, CHUNK)):  # a row by itself weighs far more than one of a table
-        parts.append(pd.DataFrame([{"id": image_id, **row} for image_id, row in chunk]))
-    table = pd.concat(parts, ignore_index=True)
+    table = table_of({"id": image_id, **row} for image_id, row in rows)
     table.insert(1, "split", table["id"].map(split_of))
     return table
+
+
+def table_of(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """The rows as one table, made a chunk at a time: a row by itself weighs far more than one of a table."""
+    left, parts = iter(rows), []
+    while chunk := list(islice(left, CHUNK)):
+        parts.append(pd.DataFrame(chunk))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _comparing(saliency: Path, attention: Path, fixations: Fixations) -> Work[dict[str, float]]:

@@ -10,11 +10,9 @@ from toolkit.params import Aug
 
 def build(agreement: pd.DataFrame, arms: Mapping[str, Aug]) -> pd.DataFrame:
     """What `select` says for each arm by its own settings, one under the other, with columns `arm` and `threshold`."""
-    each = [
-        select(agreement, aug.threshold, aug.against).assign(arm=arm, threshold=aug.threshold)
-        for arm, aug in arms.items()
-    ]
-    return pd.concat(each, ignore_index=True)
+    asked = {arm: (aug.threshold, aug.against) for arm, aug in arms.items()}
+    each = {own: select(agreement, *own) for own in set(asked.values())}  # once: most arms ask for the same
+    return pd.concat([each[own].assign(arm=arm, threshold=own[0]) for arm, own in asked.items()], ignore_index=True)
 
 
 def select(agreement: pd.DataFrame, threshold: float, against: str) -> pd.DataFrame:

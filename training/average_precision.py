@@ -8,7 +8,7 @@ The protocols differ in what they do with an object marked `difficult`. COCO has
 VOC leaves it out: it need not be found, and a detection of it is neither right nor wrong.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -122,23 +122,34 @@ def coco_map(truths: Sequence[Truth], found: Sequence[Detections], classes: Sequ
     return map50, mean
 
 
-def _coco_entries(images: Sequence[Truth | Detections]) -> list[dict]:
+def _coco_entries(images: Sequence[Truth | Detections]) -> Iterator[dict]:
     """All boxes as COCO's x, y, width, height; image ids count from 1."""
-    return [
-        {"image_id": i, "category_id": c, "bbox": [x0, y0, x1 - x0, y1 - y0]}
-        for i, image in enumerate(images, 1)
-        for c, (x0, y0, x1, y1) in zip(image.classes.tolist(), image.boxes.tolist(), strict=True)
-    ]
+    for i, image in enumerate(images, 1):
+        for c, (x0, y0, x1, y1) in zip(image.classes.tolist(), image.boxes.tolist(), strict=True):
+            yield {"image_id": i, "category_id": c, "bbox": [x0, y0, x1 - x0, y1 - y0]}
 
 
 def rankings(truths: Sequence[Truth], found: Sequence[Detections], classes: int, matching: Matching) -> list[Ranking]:
-    """Match each image's detections to its objects by a protocol, and rank them over all images; [classes]."""
-    return [_ranking(truths, found, index, matching) for index in range(classes)]
+    """Match each image's detections to its objects by a protocol, and rank them over all images; [classes].
+
+    Of a class only those images are looked at that have anything of it: most images have few classes of many.
+    """
+    images: list[list[int]] = [[] for _ in range(classes)]
+    for number, (truth, own) in enumerate(zip(truths, found, strict=True)):
+        for index in {*truth.classes.tolist(), *own.classes.tolist()}:
+            images[index].append(number)
+    return [_ranking(truths, found, index, images[index], matching) for index in range(classes)]
 
 
-def _ranking(truths: Sequence[Truth], found: Sequence[Detections], index: int, matching: Matching) -> Ranking:
-    counts, scores, hits, objects = [], [], [], []
-    for truth, detections in zip(truths, found, strict=True):
+def _ranking(
+    truths: Sequence[Truth], found: Sequence[Detections], index: int, images: Sequence[int], matching: Matching
+) -> Ranking:
+    """The ranking of one class, which the `images` of these numbers have anything of."""
+    nothing = matching(np.zeros((0, 0)), np.zeros(0, bool))[0]  # so that a class which no image has is ranked, too
+    counts, scores, hits = [], [np.zeros(0)], [nothing]
+    objects = np.zeros(len(truths), np.int64)
+    for number in images:
+        truth, detections = truths[number], found[number]
         own = truth.classes == index
         order = np.flatnonzero(detections.classes == index)
         order = order[np.argsort(-detections.scores[order], kind="stable")]
@@ -146,10 +157,10 @@ def _ranking(truths: Sequence[Truth], found: Sequence[Detections], index: int, m
         counts.append(int(kept.sum()))
         scores.append(detections.scores[order[kept]])
         hits.append(hit[:, kept])
-        objects.append(int((~truth.difficult[own]).sum()))
+        objects[number] = (~truth.difficult[own]).sum()
     falling = np.argsort(-np.concatenate(scores), kind="stable")
-    image = np.repeat(np.arange(len(truths)), counts)
-    return Ranking(image[falling], np.concatenate(hits, axis=1)[:, falling], np.array(objects))
+    image = np.repeat(np.array(images, np.int64), counts)
+    return Ranking(image[falling], np.concatenate(hits, axis=1)[:, falling], objects)
 
 
 def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from toolkit.agreement import TRUTHS
 from toolkit.faithfulness.verdict import PICTURES as TRUTH_PICTURES
 from toolkit.faithfulness.verdict import as_read
 from toolkit.files import write
+from toolkit.metrics import METRICS
 from toolkit.params import Params
 from toolkit.selection import told
 from toolkit.variants.rules import RULES
@@ -30,6 +31,7 @@ from training.tables import (
     by_part,
     by_threshold,
     ceiling,
+    columns,
     differences,
     first_seed,
     in_group,
@@ -47,6 +49,8 @@ FOREST = (
     "Blue diamonds: better, and it counts; orange squares: worse, and it counts; hollow circles: neither. Band: a true "
     "difference outside of it would almost surely have been seen in every row; a smaller one may be missed."
 )
+READ = {"id", "split", *(f"{whose}_iou" for whose in TRUTHS), *(f"people_{name}" for name in METRICS)}  # of agreement
+FAILED = {"id", "run", "split", "pointed", "kind"}  # of failures, and of images
 HUMAN_LIKE = "Test images on which the base detector's map agrees {how} with {whom}, by IoU"
 PLOTS = Path("plots")  # within the report's folder, as DVCLive lays them out
 PICTURES = {
@@ -70,7 +74,8 @@ def build(params: Params, out: Path, root: Path = Path()) -> str:
     gaps.to_csv(out / "differences.csv", index=False, float_format="%.4f")
     trained = [arm for arm in params.arms if params.train_of(arm).steps]
     rules = {arm: params.arms[arm].variant for arm in trained}
-    selection, agreement = pd.read_parquet(root / places.SELECTION), pd.read_parquet(root / places.AGREEMENT)
+    selection = columns(root / places.SELECTION, lambda name: name != "reason")
+    agreement = columns(root / places.AGREEMENT, READ.__contains__)
     people = ceiling(agreement)
     known = pd.concat([pd.read_csv(folders[next(iter(params.arms))] / "scores.csv"), people])
     classes = {arm: pd.read_csv(folder / "per_class.csv", index_col=0) for arm, folder in folders.items()}
@@ -222,8 +227,8 @@ def truth(root: Path) -> list[Block]:
 
 def failed(folders: Mapping[str, Path]) -> list[Block]:
     """What goes wrong in the test images, by arm and by whether it looked at the object."""
-    found = {arm: pd.read_parquet(folder / "failures.parquet") for arm, folder in folders.items()}
-    images = {arm: pd.read_parquet(folder / "images.parquet") for arm, folder in folders.items()}
+    found = {arm: columns(folder / "failures.parquet", FAILED.__contains__) for arm, folder in folders.items()}
+    images = {arm: columns(folder / "images.parquet", FAILED.__contains__) for arm, folder in folders.items()}
     kinds = "; ".join(f"{kind}: {about}" for kind, about in FAILURES.items())
     counts = {
         arm: own["kind"].value_counts().reindex(list(FAILURES), fill_value=0) / images[arm]["run"].nunique()

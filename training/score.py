@@ -121,7 +121,7 @@ def explained(heatmaps: Path, source: Tree, attention: Path, split: str, fixatio
         return {"id": image_id, **on_cue(heatmap, source, image_id)}
 
     rows = mapped(lambda: row, ids)
-    return pd.DataFrame(tqdm(rows, desc=split, total=len(ids), unit="image", mininterval=1))
+    return agreement.table_of(tqdm(rows, desc=split, total=len(ids), unit="image", mininterval=1))
 
 
 def judged(truths: Sequence[Truth], found: Sequence[Detections], classes: Sequence[str]) -> pd.DataFrame:

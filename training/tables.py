@@ -1,6 +1,6 @@
 """Scores of all arms as tables: values, paired differences to `none`, and each as a person reads it."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pyarrow import parquet  # type: ignore[import-untyped]
 
 from toolkit import bootstrap
 from toolkit.agreement import TRUTHS
@@ -24,12 +25,17 @@ WITHOUT_DETECTOR = [*BASELINES, "people"]  # the last rows of agreement
 
 
 def first_seed(path: Path | BytesIO) -> pd.DataFrame:
-    """What each test image scored with the arm's first seed, by its id.
+    """What each test image scored with the arm's first seed, by its id; not what its baselines scored.
 
     Not those with the matching cue: no score is a mean over them.
     """
-    rows = pd.read_parquet(path)
+    rows = columns(path, lambda name: not any(f"_{of}_" in name for of in BASELINES))
     return rows[(rows["run"] == 0) & (rows["split"] != "test_matching")].drop(columns="run").set_index("id")
+
+
+def columns(path: Path | BytesIO, wanted: Callable[[str], bool]) -> pd.DataFrame:
+    """Of a table the columns whose names are wanted; the others are not read."""
+    return pd.read_parquet(path, columns=[name for name in parquet.read_schema(path).names if wanted(name)])
 
 
 def stored_scores(path: Path | BytesIO, images: pd.DataFrame) -> dict[str, Score]:

@@ -70,6 +70,23 @@ def test_scores_are_those_of_an_independent_computation(heatmap: np.ndarray, tru
     assert scores["chance_iou"] == metrics.chance_iou(heatmap, truth)
 
 
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"id": st.text()},
+            optional={"iou": st.floats(0, 1), "pointed": st.booleans(), "count": st.integers(0, 9)},
+        ),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_a_table_that_is_made_by_chunks_is_that_of_all_rows_at_once(rows: list[dict[str, object]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agreement, "CHUNK", 3)
+        table = agreement.table_of(rows)
+    pd.testing.assert_frame_equal(table, pd.DataFrame(rows))
+
+
 def test_an_empty_map_has_a_good_mae_where_attention_is_sparse() -> None:
     truth = np.zeros((100, 100), np.float32)
     truth[40:50, 40:50] = 1

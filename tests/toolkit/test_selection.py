@@ -69,6 +69,15 @@ def test_each_arm_is_chosen_for_by_its_own_settings(settings: Params) -> None:
     assert (table["threshold"] == 0.1).all()
 
 
+def test_an_arms_rows_are_those_of_its_settings_whatever_the_other_arms_ask_for(settings: Params) -> None:
+    lower = settings.aug.model_copy(update={"threshold": 0.02})
+    table = build(TABLE, {"a": settings.aug, "b": lower, "c": settings.aug})
+    assert list(table["arm"].unique()) == ["a", "b", "c"]
+    for arm, aug in (("a", settings.aug), ("b", lower), ("c", settings.aug)):
+        own = table[table["arm"] == arm].drop(columns=["arm", "threshold"]).reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, select(TABLE, aug.threshold, aug.against))
+
+
 def test_the_selection_is_told_in_one_line_for_arms_that_were_chosen_for_alike(settings: Params) -> None:
     known, gaze = (settings.aug.model_copy(update={"threshold": 0.4, "against": a}) for a in ("known", "gaze"))
     assert told(build(TABLE, {"erasing": known, "random": known})) == [

@@ -233,6 +233,23 @@ def test_the_order_of_images_does_not_matter(seed: int, images: int) -> None:
     assert values(shuffled) == pytest.approx(values(score(truths, detections)), nan_ok=True)
 
 
+def test_only_images_that_have_anything_of_a_class_are_matched_for_it() -> None:
+    """Of classes there may be hundreds, of which an image has two or three."""
+    matched = 0
+
+    def counting(iou: np.ndarray, difficult: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal matched
+        matched += iou.size > 0
+        return voc_matching(iou, difficult)
+
+    truths, detections = [truth(A), truth(B, classes=[1])] * 50, [found(A), found(B, classes=[1])] * 50
+    cats, dogs, sofas = rankings(truths, detections, len(CLASSES), counting)
+    assert matched == 100
+    assert cats.image.tolist() == list(range(0, 100, 2)) and dogs.image.tolist() == list(range(1, 100, 2))
+    assert cats.objects.sum() == dogs.objects.sum() == cats.hit.sum() == 50
+    assert sofas.hit.shape == (1, 0) and sofas.objects.tolist() == [0] * 100
+
+
 def test_a_class_of_few_objects_is_in_no_mean_and_has_an_ap_of_its_own() -> None:
     truths, detections = scenes(3, images=30)
     truths = [replace(t, difficult=np.zeros_like(t.difficult)) for t in truths]  # the protocols count the same then

@@ -170,6 +170,12 @@ def test_scores_are_read_with_the_images_that_they_were_measured_on(tmp_path: Pa
     assert scores["human.iou"].values == pytest.approx([0.5, 0.7])
 
 
+def test_what_an_images_baselines_scored_is_not_read(tmp_path: Path) -> None:
+    row = {"id": "a", "split": "test", "run": 0, "human_iou": 0.5, "human_chance_iou": 0.1, "gaze_centre_cc": 0.2}
+    pd.DataFrame([row | {"gaze_constant_mae": 0.3, "main": "cat"}]).to_parquet(tmp_path / "images.parquet")
+    assert list(tables.first_seed(tmp_path / "images.parquet")) == ["split", "human_iou", "main"]
+
+
 def test_scores_of_scenes_with_a_cue_are_compared_over_those_scenes_alone() -> None:
     """Four scenes that differ alike have p = 2 / 2^4: the plain images, which lack the score, are none of them."""
 

@@ -3,6 +3,7 @@
 To add one, write a module that makes or fetches a VOC tree, and its row in `SOURCES`.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 from toolkit.attention.human import ids_of
 from toolkit.errors import BadInput, Problem, require_known
-from toolkit.files import digest, repository, sha256, write
+from toolkit.files import repository, sha256, write
 from toolkit.params import Params
 from toolkit.sources import coco, folder, recorded, sample, voc2012
 from toolkit.sources.plant import plant
@@ -34,16 +35,24 @@ def build(params: Params, out: Path) -> dict[str, Any]:
     name = params.data.source
     require_known("data.source", "source", name, SOURCES)
     about = SOURCES[name].write(params, out)
-    tree = Tree(out)
-    of = (tree.image, tree.annotation, tree.attention, tree.mask)  # who depends on source.json depends on all of them
-    files = [
-        (image_id, *(sha256(path(image_id)) if path(image_id).exists() else None for path in of))
-        for image_id in tree.all_ids()
-    ]
-    hashed = {"source": name, "classes": params.data.classes, "hash": digest(files, tree.splits())}
+    hashed = {"source": name, "classes": params.data.classes, "hash": content(Tree(out))}
     about = hashed | {"licence": SOURCES[name].licence} | about
     write(out / "source.json", json.dumps(about, indent=2) + "\n")
     return about
+
+
+def content(tree: Tree) -> str:
+    """The hash of all files of a tree: who depends on source.json depends on all of them.
+
+    It is `files.digest` of a list of every image's hashes, and of the splits; the list is never held as a whole.
+    """
+    hashed = hashlib.sha256(b"[")
+    of = (tree.image, tree.annotation, tree.attention, tree.mask)
+    for number, image_id in enumerate(tree.all_ids()):
+        files = (image_id, *(sha256(path(image_id)) if path(image_id).exists() else None for path in of))
+        hashed.update(f"{', ' if number else ''}{files!r}".encode())
+    hashed.update(f"]\x00{tree.splits()!r}".encode())
+    return hashed.hexdigest()
 
 
 def _copied(tree: Tree, params: Params, out: Path, known: Sequence[Problem] = ()) -> dict[str, Any]:

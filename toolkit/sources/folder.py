@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from toolkit import maps
 from toolkit.errors import BadInput, Problem
 from toolkit.files import copy, seed_of
 from toolkit.voc import Annotation, Object, Tree, parse, read_ids, safe_id, write_ids
+from toolkit.workers import mapped
 
 MAX_PIXELS = 64_000_000  # of an image; more in a small file is a decompression bomb
 MAX_XML = 10_000_000  # bytes of an annotation
@@ -109,8 +109,9 @@ def check(
 
     homes: dict[str, list[str]] = {}
     for name, ids in listed.items():
+        file = str(_where(tree, splits[name]))
         for image_id in ids:
-            homes.setdefault(image_id, []).append(str(_where(tree, splits[name])))
+            homes.setdefault(image_id, []).append(file)
     leaks = {image_id: where for image_id, where in homes.items() if len(where) > 1}
     problems += [
         Problem(" and ".join(where), f"share the image {image_id!r}", f"list it in one of them: {_APART}")
@@ -120,7 +121,7 @@ def check(
     faults_of = _check_images(tree, list(homes), frozenset(classes))
     problems += [problem for faults in faults_of.values() for problem in faults]
     usable = {
-        name: [image_id for image_id in ids if image_id not in leaks and not faults_of[image_id]]
+        name: [image_id for image_id in ids if image_id not in leaks and image_id not in faults_of]
         for name, ids in listed.items()
     }
     problems += [
@@ -162,13 +163,10 @@ def _listed(tree: Tree, split: Split) -> tuple[list[str], list[Problem]]:
 
 
 def _check_images(tree: Tree, ids: Sequence[str], classes: frozenset[str]) -> dict[str, list[Problem]]:
-    """The problems of every image, in order; images are decoded in parallel, one a thread, and dropped at once."""
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        found = pool.map(lambda image_id: _check_image(tree, image_id, classes), ids)
-        return dict(zip(ids, tqdm(found, "check", total=len(ids), unit=" images"), strict=True))
-    finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl+C must not wait for the images still queued
+    """The problems of each image that has any, in order; images are decoded side by side, and dropped at once."""
+    found = mapped(lambda: lambda image_id: _check_image(tree, image_id, classes), ids)
+    checked = zip(ids, tqdm(found, "check", total=len(ids), unit=" images"), strict=True)
+    return {image_id: problems for image_id, problems in checked if problems}
 
 
 def _check_image(tree: Tree, image_id: str, classes: frozenset[str]) -> list[Problem]:

@@ -5,6 +5,7 @@ It is a shortcut that is known: whether a recipe frees a detector of it can be s
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
@@ -33,32 +34,34 @@ def plant(tree: Tree, settings: Plant) -> dict[str, object]:
     seen a tile to be misled by it. The main object is the largest of these classes, of those that are not `difficult`;
     an image that has none is left out. Raises `BadInput` where one class has a tile, or a split has no image left.
     """
-    known = {image_id: voc.read(tree.annotation(image_id)) for image_id in tree.all_ids()}
-    largest = Counter(main.name for annotation in known.values() if (main := _largest(annotation.objects)))
-    cues = sorted(name for name, count in largest.items() if count >= OFTEN * len(known))
+    all_ids = tree.all_ids()  # annotations are read again where they are wanted: all of them would weigh a lot
+    largest = Counter(main.name for image_id in all_ids if (main := _largest(_read(tree, image_id).objects)))
+    cues = sorted(name for name, count in largest.items() if count >= OFTEN * len(all_ids))
     if len(cues) < 2:
         fault = f"has no two classes to tell apart: {', '.join(cues) or 'none'} is often the largest object's"
         raise BadInput(Problem("data.plant", fault, "list images of several classes, or set it to null"))
-    each = {image_id: _main_first(annotation, cues) for image_id, annotation in known.items()}
-    mains = {image_id: annotation for image_id, annotation in each.items() if annotation}
-    splits = {split: [i for i in ids if i in mains] for split, ids in tree.splits().items()}
+    without = {image_id for image_id in all_ids if _main(_read(tree, image_id), cues) is None}
+    splits = {split: [i for i in ids if i not in without] for split, ids in tree.splits().items()}
     for split, ids in splits.items():
         if not ids:
             fault = f"has no image with a {', a '.join(cues)} that is not difficult"
             raise BadInput(Problem(f"the split {split}", fault, "list images with objects"))
         conditions: list[Condition] = list(TEST_SPLITS.values()) if split == "test" else ["correlated"]
         for image_id in tqdm(ids, f"plant, {split}", unit=" images", mininterval=1):
-            image = read_image(tree.image(image_id))
+            image, annotation = read_image(tree.image(image_id)), _main_first(_read(tree, image_id), cues)
             for condition in conditions:
-                _write(tree, image_id, image, mains[image_id], condition, settings, cues)
+                _write(tree, image_id, image, annotation, condition, settings, cues)
         write_ids(tree.split(split), ids)
     for split, condition in TEST_SPLITS.items():
         write_ids(tree.split(split), [named(image_id, condition) for image_id in splits["test"]])
-    without = [image_id for image_id in known if image_id not in mains]
     for image_id in without:
         for path in (tree.image(image_id), tree.annotation(image_id), tree.attention(image_id)):
             path.unlink(missing_ok=True)
-    return {"cues": cues, "without_object": without}
+    return {"cues": cues, "without_object": sorted(without)}
+
+
+def _read(tree: Tree, image_id: str) -> Annotation:
+    return voc.read(tree.annotation(image_id))
 
 
 def _largest(objects: Iterable[Object]) -> Object | None:
@@ -71,13 +74,15 @@ def _largest(objects: Iterable[Object]) -> Object | None:
     return max((known for known in objects if not known.difficult), key=area, default=None)
 
 
-def _main_first(annotation: Annotation, cues: Sequence[str]) -> Annotation | None:
-    """The annotation with the largest object of these classes first; None where there is none."""
-    main = _largest(known for known in annotation.objects if known.name in cues)
-    if main is None:
-        return None
-    others = [known for known in annotation.objects if known is not main]
-    return Annotation(annotation.filename, annotation.width, annotation.height, (main, *others))
+def _main(annotation: Annotation, cues: Sequence[str]) -> Object | None:
+    """The largest object of these classes."""
+    return _largest(known for known in annotation.objects if known.name in cues)
+
+
+def _main_first(annotation: Annotation, cues: Sequence[str]) -> Annotation:
+    """The annotation with its main object first."""
+    main = _main(annotation, cues)
+    return replace(annotation, objects=tuple(sorted(annotation.objects, key=lambda known: known is not main)))
 
 
 def _write(
