@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyarrow import parquet  # type: ignore[import-untyped]
+from pyarrow import parquet
 
 from toolkit import bootstrap
 from toolkit.agreement import TRUTHS
