@@ -42,6 +42,8 @@ def joined(address: str | None) -> Spread:
     try:
         if address and address != "auto":
             host, _, port = address.rpartition(":")
+            if not port.isdigit():
+                raise ValueError("it is no HOST:PORT")
             socket.create_connection((host, int(port)), timeout=10).close()  # Ray would try for minutes
         ray.init(
             **({"address": address} if address else {"address": "local", "include_dashboard": False}),

@@ -30,15 +30,27 @@ def home() -> Path:
 
 
 def _remote(url: str) -> Path:
+    """The folder behind a URL; raises `BadInput` where it cannot be looked into: here, or on a cluster's machine."""
     try:
         from fsspec import get_filesystem_class
         from upath import UPath
 
         get_filesystem_class(url.partition("://")[0])
-    except (ImportError, ValueError) as error:
-        mend = "`uv pip install -e '.[ray,s3]'` in the clone, or name a folder"
+    except ImportError as error:
+        mend = (
+            "`uv pip install -e '.[ray,s3]'` in the clone, for other protocols the package that is named; or a folder"
+        )
         raise BadInput(Problem("SALVOC_STORE", f"{url} cannot be reached ({error})", mend)) from None
-    return cast(Path, UPath(url))
+    except ValueError as error:
+        mend = "use one that fsspec knows, such as s3://BUCKET/PREFIX, or name a folder"
+        raise BadInput(Problem("SALVOC_STORE", f"{url} cannot be reached ({error})", mend)) from None
+    place = UPath(url)
+    try:
+        place.exists()
+    except Exception as error:  # every protocol has errors of its own
+        mend = "check keys and endpoint in the environment of the command, on a cluster of `ray start`: docs/scale.md"
+        raise BadInput(Problem("SALVOC_STORE", f"{url} cannot be reached ({error})", mend)) from None
+    return cast(Path, place)
 
 
 class Store:

@@ -57,11 +57,17 @@ def stored(source: Tree, params: Params) -> tuple[Path, Path]:
 
 if __name__ == "__main__":  # as torchrun starts it; the store knows the module by its own name
     from toolkit import places
+    from toolkit.errors import BadInput, Problem
     from toolkit.params import load
     from training import base
 
     def train() -> None:
         places.needs(places.SOURCE)
-        base.trained(Tree(places.SOURCE), load(places.PARAMS))
+        params = load(places.PARAMS)
+        if not params.base.steps:
+            raise BadInput(
+                Problem("base.steps", "is 0: there is nothing to train", "`dvc repro base` takes it as it is")
+            )
+        base.trained(Tree(places.SOURCE), params)
 
     processes.run(train)

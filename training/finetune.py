@@ -89,6 +89,8 @@ if __name__ == "__main__":  # as torchrun starts it; the store knows the module 
         params = load(places.PARAMS).with_weights(places.BASE_WEIGHTS)
         require_known("command line", "arm", arm, params.arms)
         places.needs(places.VARIANTS / arm, places.BASE_WEIGHTS)
-        finetune.trained(arm, Tree(places.VARIANTS / arm, beneath=Tree(places.SOURCE)), params)
+        found = finetune.trained(arm, Tree(places.VARIANTS / arm, beneath=Tree(places.SOURCE)), params)
+        if processes.rank() == 0:
+            print(*found.values(), f"`dvc repro finetune@{arm}` takes them from there", sep="\n")
 
     processes.run(lambda: train(" ".join(sys.argv[1:])))

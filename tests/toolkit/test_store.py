@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fsspec import get_filesystem_class
 
 from tests.servers import bucket
 from toolkit import provenance, pruning, store
@@ -260,4 +261,13 @@ def test_a_store_that_nothing_here_can_reach_is_refused(monkeypatch: pytest.Monk
     pytest.importorskip("upath")
     monkeypatch.setenv("SALVOC_STORE", "pigeon://coop/store")
     with pytest.raises(BadInput, match=r"pigeon://coop/store cannot be reached .* or name a folder"):
+        store.home()
+
+
+def test_a_bucket_that_does_not_let_one_in_is_told_by_the_variable_that_names_it(
+    remote: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    get_filesystem_class("s3").clear_instance_cache()
+    with pytest.raises(BadInput, match=r"SALVOC_STORE: s3://bucket/store cannot be reached .* check keys and endpoint"):
         store.home()
