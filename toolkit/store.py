@@ -17,39 +17,41 @@ Files = Mapping[str, bytes]  # one piece of work, by suffix; the last one writte
 Put = Callable[[str, Path | bytes], None]  # of a file's name, and of a stored file or bytes
 
 
-def home() -> Path:
+def home(local: bool = False) -> Path:
     """The folder that all stores are in, of the outer repository where DVC works in a checkout of its own.
 
     `SALVOC_STORE` names another, or a remote one by a URL that fsspec knows, such as s3://BUCKET/PREFIX. That is no
-    `Path`, but has its methods.
+    `Path`, but has its methods; who must be `local` does not lie there.
     """
     place = os.environ.get("SALVOC_STORE")
-    if place is None:
+    remote = place is not None and "://" in place
+    if place is None or (remote and local):
         return repository() / ".salvoc"
-    return _remote(place) if "://" in place else Path(place)
+    return _remote(place) if remote else Path(place)
 
 
 def _remote(url: str) -> Path:
     """The folder behind a URL; raises `BadInput` where it cannot be looked into: here, or on a cluster's machine."""
+
+    def refused(error: Exception, mend: str) -> BadInput:
+        return BadInput(Problem("SALVOC_STORE", f"{url} cannot be reached ({error})", mend))
+
     try:
         from fsspec import get_filesystem_class
         from upath import UPath
 
         get_filesystem_class(url.partition("://")[0])
     except ImportError as error:
-        mend = (
-            "`uv pip install -e '.[ray,s3]'` in the clone, for other protocols the package that is named; or a folder"
-        )
-        raise BadInput(Problem("SALVOC_STORE", f"{url} cannot be reached ({error})", mend)) from None
+        extras = "`uv pip install -e '.[ray,s3]'` in the clone"
+        raise refused(error, f"{extras}, for other protocols the package that is named; or a folder") from None
     except ValueError as error:
-        mend = "use one that fsspec knows, such as s3://BUCKET/PREFIX, or name a folder"
-        raise BadInput(Problem("SALVOC_STORE", f"{url} cannot be reached ({error})", mend)) from None
+        raise refused(error, "use one that fsspec knows, such as s3://BUCKET/PREFIX, or name a folder") from None
     place = UPath(url)
     try:
         place.exists()
     except Exception as error:  # every protocol has errors of its own
         mend = "check keys and endpoint in the environment of the command, on a cluster of `ray start`: docs/scale.md"
-        raise BadInput(Problem("SALVOC_STORE", f"{url} cannot be reached ({error})", mend)) from None
+        raise refused(error, mend) from None
     return cast(Path, place)
 
 
@@ -62,10 +64,7 @@ class Store:
     """
 
     def __init__(self, kind: str, maker: str) -> None:
-        place = home()
-        if kind.startswith(MAPPED) and not isinstance(place, Path):
-            place = repository() / ".salvoc"
-        self.root, self.maker = place / kind, maker
+        self.root, self.maker = home(local=kind.startswith(MAPPED)) / kind, maker
 
     def path(self, *made_of: object, suffix: str = ".png") -> Path:
         """Where the work made of these values, by the code as it is now, lies or will lie."""
